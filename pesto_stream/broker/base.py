@@ -1,0 +1,89 @@
+"""The ports to a broker. Only the adapters beside this file know a client library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pesto_stream.errors import PestoStreamError
+    from pesto_stream.model.record import ConsumerRecord, ProducerRecord, TopicPartition
+
+
+class Position(NamedTuple):
+    """What is committed for a partition: the next offset to read, and our metadata text beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
+class RebalanceListener(Protocol):
+    """Called inside `Consumer.poll`, in the thread that polls."""
+
+    def on_assigned(self, partitions: Mapping[TopicPartition, Position | None]) -> None:
+        """New partitions with their committed position (None: none yet). Fetching starts after the return."""
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Still ours until the return: settle and commit here."""
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """No longer ours: commit nothing."""
+
+
+class Consumer(Protocol):
+    """A member of a consumer group. One thread polls; `commit`, `pause` and `resume` are called by the same thread."""
+
+    def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None: ...
+
+    def poll(self, timeout_seconds: float, max_records: int = 1) -> list[ConsumerRecord]:
+        """Up to `max_records`; waits for the first at most `timeout_seconds`, never for the others.
+
+        Raises BrokerUnavailable (all brokers down: may pass), AuthorizationFailed, FatalError.
+        """
+
+    def commit(self, positions: Mapping[TopicPartition, Position], *, wait: bool) -> None:
+        """Store positions. `wait=False` returns at once; a failure is then only counted and the next commit makes up for it.
+
+        Raises BrokerUnavailable with `wait=True` when the broker refused or did not answer.
+        """
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None: ...
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None: ...
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records between the committed position and the end, by assigned partition, from cached figures. Never waits."""
+
+    def close(self) -> None:
+        """Leave the group. Revocation callbacks may run inside."""
+
+
+class DeliveryReport(NamedTuple):
+    """What became of one `send`: `error` is None when the broker has confirmed the record."""
+
+    record: ProducerRecord
+    error: PestoStreamError | None
+
+
+class RecordTooLarge(Exception):  # noqa: N818 - an answer of the port, translated by its caller, not an error of the product
+    """The record is over the client's or the topic's size limit."""
+
+
+class Producer(Protocol):
+    """An idempotent producer. `send` may be called by any thread; reports are called inside `poll` and `flush`."""
+
+    def send(self, record: ProducerRecord, on_delivery: Callable[[DeliveryReport], None]) -> None:
+        """Queue one record; waits while the client's queue is full.
+
+        Raises RecordTooLarge at once for a record over the client's limit; a limit of the broker comes as a report whose error
+        has RecordTooLarge as its cause. Raises BrokerUnavailable when the queue stays full.
+        """
+
+    def poll(self, timeout_seconds: float) -> int:
+        """Run due delivery reports; returns how many."""
+
+    def flush(self, timeout_seconds: float) -> int:
+        """Wait for outstanding reports; returns how many are still out."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,33 @@
+"""The converter layer's contract: payload bytes to algorithm values and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pesto_stream.model.envelope import Envelope
+    from pesto_stream.model.invocation import EncodedPayload, Invocation
+    from pesto_stream.model.tile import Tile, Window
+
+
+class ImageSource(Protocol):
+    """Reads an image that a payload only names. Implemented by `pesto_stream.fetch`."""
+
+    def read(self, url: str, window: Window | None = None) -> tuple[Tile, str]:
+        """The image, or one window of it without the rest, and its media type.
+
+        Raises FetchRefused (not allowed, not there, too slow, too large), ImageError, StoreUnavailable.
+        """
+
+
+class Converter(Protocol):
+    """One kind of payload. Pure but for the ImageSource it was given."""
+
+    @property
+    def media_types(self) -> tuple[str, ...]: ...
+
+    def decode(self, envelope: Envelope) -> Invocation:
+        """Raises DecodeError and its children; StoreUnavailable where an image's server is down."""
+
+    def encode(self, invocation: Invocation, outputs: dict[str, Any]) -> EncodedPayload:
+        """Raises EncodeError where the outputs do not fit the output schema or this kind of payload."""

@@ -1,0 +1,114 @@
+"""Every error of the product, in one tree.
+
+::
+
+    PestoStreamError
+    ├─ ConfigurationError           before the first poll: names file, key, value, remedy      exit 2
+    │  └─ ProjectError              a PESTO project that does not fit together
+    ├─ RecordError                  about ONE record: becomes a dead letter
+    │  ├─ EnvelopeError             headers or content type (stage "envelope")
+    │  ├─ DecodeError               bytes that are not what their content type says ("decode")
+    │  │  ├─ ImageError             an image that cannot be read, or is over a limit
+    │  │  ├─ SchemaError            a value that the input schema refuses
+    │  │  └─ FetchRefused           a URL that may not be read, is not there, or is too slow or too large
+    │  ├─ AlgorithmError            user code raised, or returned what it may not ("algorithm")
+    │  │  └─ AlgorithmTimeout
+    │  └─ EncodeError               an output that breaks the output schema, or is too large ("encode")
+    ├─ TransientError               trouble outside: retried with back-off, then the runtime stops
+    │  ├─ BrokerUnavailable
+    │  └─ StoreUnavailable          an object store or HTTP server that is down
+    └─ FatalError                   stop, non-zero exit, nothing committed beyond what is settled   exit 3
+       ├─ DeadLetterUnavailable
+       ├─ DeviceLost
+       └─ AuthorizationFailed
+
+A message names what was attempted, the offending value in quotes, and what was expected or what to do.
+"""
+
+from __future__ import annotations
+
+
+class PestoStreamError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class ConfigurationError(PestoStreamError):
+    """The settings or the project are wrong; found before the first poll."""
+
+
+class ProjectError(ConfigurationError):
+    """A PESTO project whose files do not fit together."""
+
+
+class RecordError(PestoStreamError):
+    """About one record; ends as a dead letter. `stage` is the stage that found it."""
+
+    stage = "record"
+
+
+class EnvelopeError(RecordError):
+    """The record's headers or content type are not what the contract says."""
+
+    stage = "envelope"
+
+
+class DecodeError(RecordError):
+    """The payload is not what its content type declares."""
+
+    stage = "decode"
+
+
+class ImageError(DecodeError):
+    """An image that cannot be read or is over a limit."""
+
+
+class SchemaError(DecodeError):
+    """A value that the algorithm's input schema refuses."""
+
+
+class FetchRefused(DecodeError):
+    """A URL that may not be read, does not exist, or is too slow or too large."""
+
+
+class AlgorithmError(RecordError):
+    """The algorithm raised, or returned something it may not return."""
+
+    stage = "algorithm"
+
+
+class AlgorithmTimeout(AlgorithmError):
+    """The algorithm took longer than `algorithm.timeout_seconds`."""
+
+
+class EncodeError(RecordError):
+    """The output breaks the algorithm's own output schema, or is too large for the broker."""
+
+    stage = "encode"
+
+
+class TransientError(PestoStreamError):
+    """Trouble outside this record and this process; worth trying again."""
+
+
+class BrokerUnavailable(TransientError):
+    """The broker did not answer or did not take a record in time."""
+
+
+class StoreUnavailable(TransientError):
+    """An object store or HTTP server is down."""
+
+
+class FatalError(PestoStreamError):
+    """The runtime must stop; offsets of unsettled records stay uncommitted."""
+
+
+class DeadLetterUnavailable(FatalError):
+    """A dead letter could not be written; nothing may be dropped, so the runtime stops."""
+
+
+class DeviceLost(FatalError):
+    """The accelerator failed; not the record's fault."""
+
+
+class AuthorizationFailed(FatalError):
+    """The broker refuses this client; trying again does not help."""
