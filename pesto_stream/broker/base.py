@@ -36,8 +36,9 @@ class Consumer(Protocol):
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None: ...
 
-    def poll(self, timeout_seconds: float, max_records: int = 1) -> list[ConsumerRecord]:
-        """Up to `max_records`; waits for the first at most `timeout_seconds`, never for the others.
+    def poll(self, timeout_seconds: float, max_records: int = 1, max_bytes: int = 1 << 62) -> list[ConsumerRecord]:
+        """Up to `max_records`, ending with the one that reaches `max_bytes`; waits for the first at most `timeout_seconds`,
+        never for the others.
 
         Raises BrokerUnavailable (all brokers down: may pass), AuthorizationFailed, FatalError.
         """
@@ -55,6 +56,10 @@ class Consumer(Protocol):
     def lag(self) -> dict[TopicPartition, int]:
         """Records between the committed position and the end, by assigned partition, from cached figures. Never waits."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether a broker answers, as far as the client knows. Never waits."""
+
     def close(self) -> None:
         """Leave the group. Revocation callbacks may run inside."""
 
@@ -71,7 +76,8 @@ class RecordTooLarge(Exception):  # noqa: N818 - an answer of the port, translat
 
 
 class Producer(Protocol):
-    """An idempotent producer. `send` may be called by any thread; reports are called inside `poll` and `flush`."""
+    """An idempotent producer. `send` may be called by any thread. Reports are called inside `poll`, `flush`, and a `send` that waits,
+    in the thread that called it: they must be quick and thread-safe."""
 
     def send(self, record: ProducerRecord, on_delivery: Callable[[DeliveryReport], None]) -> None:
         """Queue one record; waits while the client's queue is full.
