@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,9 +11,11 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as _Producer
 from confluent_kafka import TopicPartition as _TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic as _NewTopic
 
 from pesto_stream.broker.base import DeliveryReport, Position, RecordTooLarge
 from pesto_stream.broker.kafka_errors import kind_of, translate
+from pesto_stream.clock import SystemClock
 from pesto_stream.errors import BrokerUnavailable, FatalError
 from pesto_stream.model.record import ConsumerRecord, ProducerRecord, TopicPartition
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pesto_stream.broker.base import RebalanceListener
+    from pesto_stream.clock import Clock
     from pesto_stream.errors import PestoStreamError
 
 _log = logging.getLogger("pesto_stream.broker")
@@ -78,12 +79,13 @@ class KafkaConsumer:
     def commit(self, positions: Mapping[TopicPartition, Position], *, wait: bool) -> None:
         offsets = [_TopicPartition(tp.topic, tp.partition, at.offset, at.metadata) for tp, at in positions.items()]
         try:
-            answer = self._client.commit(offsets=offsets, asynchronous=not wait)
+            if wait:
+                self._check_committed(self._client.commit(offsets=offsets, asynchronous=False))
+            else:
+                self._client.commit(offsets=offsets, asynchronous=True)
         except KafkaException as failure:
             self._commit_refused(failure)
         else:
-            if wait:
-                self._check_committed(answer or [])
             self._committed.update({tp: at.offset for tp, at in positions.items()})
 
     def _commit_refused(self, failure: KafkaException) -> None:
@@ -196,7 +198,8 @@ class KafkaConsumer:
                     self._ends[TopicPartition(topic, int(number))] = partition["hi_offset"]
 
 
-def _record(message: Message) -> ConsumerRecord:
+def _record(message: Any) -> ConsumerRecord:
+    """Without an error, a message has a topic, a partition and an offset."""
     return ConsumerRecord(
         message.topic(),
         message.partition(),
@@ -211,18 +214,18 @@ def _record(message: Message) -> ConsumerRecord:
 class KafkaProducer:
     """An idempotent producer, `acks=all`. A fatal client error makes it dead: every later call raises FatalError."""
 
-    def __init__(self, properties: Mapping[str, Any]) -> None:
+    def __init__(self, properties: Mapping[str, Any], clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._client = _Producer({**properties, "error_cb": self._on_error}, logger=_log)
         self._queue_timeout = float(properties.get("delivery.timeout.ms", 120_000)) / 1000
         self._max_bytes = int(properties.get("message.max.bytes", 1_000_000))
         self._dead: FatalError | None = None
-        self._lock = threading.Lock()
 
     def send(self, record: ProducerRecord, on_delivery: Callable[[DeliveryReport], None]) -> None:
         """See `base.Producer.send`. The client copies the value once, under the GIL, and takes only bytes."""
-        deadline = time.monotonic() + self._queue_timeout
+        deadline = self._clock.now() + self._queue_timeout
         while not self._enqueue(record, on_delivery):
-            if time.monotonic() > deadline:
+            if self._clock.now() > deadline:
                 raise BrokerUnavailable(f"cannot send to topic '{record.topic}': the client's queue stayed full")
             self.poll(_QUEUE_FULL_WAIT_SECONDS)
 
@@ -265,7 +268,7 @@ class KafkaProducer:
         self._client.purge(in_flight=True, in_queue=True)
 
     def _die(self, failure: BaseException) -> FatalError:
-        """A fatal error is raised by poll and may swallow delivery reports (measured): nothing after it can be trusted."""
+        """A fatal error is raised by poll and may swallow delivery reports: nothing after it can be trusted."""
         self._dead = FatalError(f"the producer failed for good: {failure}")
         return self._dead
 
@@ -296,9 +299,7 @@ class KafkaAdmin:
 
     def create_topic(self, name: str, partitions: int, *, timeout_seconds: float = 30.0) -> None:
         """Create a topic with the broker's default replication; one that exists is left as it is."""
-        from confluent_kafka.admin import NewTopic  # noqa: PLC0415 - only commands create topics
-
-        future = self._client.create_topics([NewTopic(name, partitions)])[name]
+        future = self._client.create_topics([_NewTopic(name, partitions)])[name]
         try:
             future.result(timeout_seconds)
         except KafkaException as failure:

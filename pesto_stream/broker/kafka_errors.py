@@ -1,18 +1,19 @@
 """The client's errors in our words: one table, and a rule for what is not in it.
 
-`kind_of` answers what an error means to the runtime, not what the client calls it. Whatever is not in a table is trouble outside
-(`transient`): retried by the client or by us, then the runtime stops. A test lists the codes of the client that is installed, so a
-new one is looked at before it falls under that rule.
+`kind_of` answers what an error means to the runtime, not what the client calls it. Whatever is not in a table is
+trouble outside (`transient`): retried by the client or by us, then the runtime stops. A test lists the codes of the
+client that is installed, so a new one is looked at before it falls under that rule.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-from confluent_kafka import KafkaError
+from typing import TYPE_CHECKING, Literal
 
 from pesto_stream.broker.base import RecordTooLarge
 from pesto_stream.errors import AuthorizationFailed, BrokerUnavailable, FatalError, PestoStreamError
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
 
 Kind = Literal["harmless", "too_large", "authorization", "configuration", "fatal", "transient"]
 
