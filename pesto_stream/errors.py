@@ -13,7 +13,8 @@
     │  │  └─ FetchRefused           a URL that may not be read, is not there, or is too slow or too large
     │  ├─ AlgorithmError            user code raised, or returned what it may not ("algorithm")
     │  │  └─ AlgorithmTimeout
-    │  └─ EncodeError               an output that breaks the output schema, or is too large ("encode")
+    │  ├─ EncodeError               an output that breaks the output schema, or is too large ("encode")
+    │  └─ UnexpectedError           a bug, ours or a library's, met on this record; logged with its traceback
     ├─ TransientError               trouble outside: retried with back-off, then the runtime stops
     │  ├─ BrokerUnavailable
     │  └─ StoreUnavailable          an object store or HTTP server that is down
@@ -84,6 +85,14 @@ class EncodeError(RecordError):
     """The output breaks the algorithm's own output schema, or is too large for the broker."""
 
     stage = "encode"
+
+
+class UnexpectedError(RecordError):
+    """An exception that nobody foresaw. A dead letter, so that one record cannot stop the fleet; always worth a report."""
+
+    def __init__(self, message: str, stage: str) -> None:
+        super().__init__(message)
+        self.stage = stage
 
 
 class TransientError(PestoStreamError):

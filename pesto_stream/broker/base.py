@@ -77,7 +77,8 @@ class RecordTooLarge(Exception):  # noqa: N818 - an answer of the port, translat
 
 class Producer(Protocol):
     """An idempotent producer. `send` may be called by any thread. Reports are called inside `poll`, `flush`, and a `send` that waits,
-    in the thread that called it: they must be quick and thread-safe."""
+    in the thread that called it: they must be quick and thread-safe.
+    """
 
     def send(self, record: ProducerRecord, on_delivery: Callable[[DeliveryReport], None]) -> None:
         """Queue one record; waits while the client's queue is full.

@@ -96,9 +96,7 @@ class KafkaConsumer:
     def _check_committed(self, answer: Iterable[_TopicPartition]) -> None:
         for partition in answer:
             if partition.error is not None and kind_of(partition.error) != "harmless":
-                raise translate(
-                    partition.error, f"commit offset {partition.offset} of {partition.topic}[{partition.partition}]"
-                )
+                raise translate(partition.error, f"commit offset {partition.offset} of {partition.topic}[{partition.partition}]")
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         self._client.pause([_TopicPartition(*tp) for tp in partitions if tp in self._owned])
@@ -143,9 +141,7 @@ class KafkaConsumer:
             self._listener.on_assigned(positions)
         client.incremental_assign(partitions)
 
-    def _read_positions(
-        self, client: _Consumer, partitions: list[_TopicPartition]
-    ) -> dict[TopicPartition, Position | None]:
+    def _read_positions(self, client: _Consumer, partitions: list[_TopicPartition]) -> dict[TopicPartition, Position | None]:
         if not partitions:
             return {}
         try:
@@ -237,17 +233,13 @@ class KafkaProducer:
             on_delivery(DeliveryReport(record, problem))
 
         try:
-            self._client.produce(
-                record.topic, record.value, record.key, headers=list(record.headers), on_delivery=report
-            )
+            self._client.produce(record.topic, record.value, record.key, headers=list(record.headers), on_delivery=report)
         except BufferError:
             return False
         except KafkaException as failure:
             error = failure.args[0]
             if kind_of(error) == "too_large":
-                raise RecordTooLarge(
-                    f"{record.size} bytes are over the client's limit of {self._max_bytes}"
-                ) from failure
+                raise RecordTooLarge(f"{record.size} bytes are over the client's limit of {self._max_bytes}") from failure
             raise translate(error, f"send to topic '{record.topic}'") from failure
         return True
 

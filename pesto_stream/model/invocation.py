@@ -33,7 +33,8 @@ class TileContext:
 class Invocation:
     """A decoded request. `inputs` holds every declared input (None where the request leaves it out); images are arrays
     (C, H, W). `tiles` are the decoded images in the order of their declaration; `decoded_bytes` what they take in memory.
-    `image_media_types` are the media types that the images came in (`raster` for an Avro raster)."""
+    `image_media_types` are the media types that the images came in (`raster` for an Avro raster).
+    """
 
     envelope: Envelope
     inputs: dict[str, Any]
