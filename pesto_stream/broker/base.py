@@ -71,7 +71,7 @@ class DeliveryReport(NamedTuple):
     error: PestoStreamError | None
 
 
-class RecordTooLarge(Exception):  # noqa: N818 - an answer of the port, translated by its caller, not an error of the product
+class RecordTooLarge(Exception):
     """The record is over the client's or the topic's size limit."""
 
 
