@@ -11,20 +11,33 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Positive = Annotated[float, Field(gt=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+TopicName = Annotated[
+    str,
+    Field(
+        title="topic name: letters, digits, '.', '_', '-', at most 249",
+        max_length=249,
+        pattern=r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+    ),
+]
+"""Kafka's rule for topic names; a name that begins with `^` would be a regular expression to the client."""
+
+MIB = 1 << 20
+LARGEST_RECORD_BYTES = 1_000_000_000
+"""librdkafka's own maximum of `message.max.bytes`."""
 
 
 class Section(BaseModel):
     """Frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Topics(Section):
-    input: str | None = None
+    input: TopicName | None = None
     """Topic that tile records are read from."""
-    output: str | None = None
+    output: TopicName | None = None
     """Topic that results are written to."""
-    dead_letter: str | None = None
+    dead_letter: TopicName | None = None
     """Topic for records that cannot be processed; default: the input topic's name and `.dead-letter`."""
 
 
@@ -37,6 +50,8 @@ class Kafka(Section):
     """Rebalance protocol: `classic` (cooperative-sticky) or `consumer` (KIP-848, brokers from 4.0)."""
     group_instance_id: str | None = None
     """Static membership: an id that is stable over restarts."""
+    session_timeout_seconds: Positive | None = None
+    """Silence after which the broker takes a member for dead, with `classic`; none: the client's 45 s. Brokers refuse less than 6 s."""
     start: Literal["earliest", "latest"] = "earliest"
     """Where a group without committed offsets starts."""
     startup_timeout_seconds: Positive = 120.0
@@ -45,7 +60,7 @@ class Kafka(Section):
     """How long the broker may be away in operation before the runtime stops."""
     delivery_timeout_seconds: Positive = 120.0
     """How long the delivery of one result may take, retries of the client included, before the runtime stops."""
-    max_record_mib: Positive = 16.0
+    max_record_mib: Annotated[float, Field(gt=0, le=LARGEST_RECORD_BYTES // MIB)] = 16.0
     """Largest record that this client sends, in MiB; a larger result is a dead letter. Topics have a limit of their own."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
     """Compression of what is produced; encoded images gain nothing from it."""
@@ -59,7 +74,7 @@ class Kafka(Section):
     """SASL password; best given by environment."""
     ssl_ca_location: str | None = None
     """File with the certificates of the authorities that are trusted."""
-    properties: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    properties: dict[str, str | int | float | bool] = Field(default_factory=dict, repr=False)
     """Anything else for librdkafka, by its own names. What would break a promise is refused."""
 
 
@@ -98,6 +113,10 @@ class Limits(Section):
     """Most bands of an image."""
     max_json_mib: Positive = 64.0
     """Largest JSON payload, in MiB."""
+    max_json_depth: PositiveInt = 64
+    """Deepest nesting of a JSON payload."""
+    max_images: PositiveInt = 64
+    """Most images of one request."""
 
 
 class Urls(Section):
@@ -212,3 +231,10 @@ class Settings(Section):
     shutdown: Shutdown = Shutdown()
     retry: Retry = Retry()
     log: Log = Log()
+
+    @property
+    def dead_letter_topic(self) -> str | None:
+        """Where dead letters go: as set, else beside the input topic."""
+        if self.topics.dead_letter is not None or self.topics.input is None:
+            return self.topics.dead_letter
+        return f"{self.topics.input}.dead-letter"
