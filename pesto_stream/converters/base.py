@@ -31,3 +31,13 @@ class Converter(Protocol):
 
     def encode(self, invocation: Invocation, outputs: dict[str, Any]) -> EncodedPayload:
         """Raises EncodeError where the outputs do not fit the output schema or this kind of payload."""
+
+
+class PayloadConverters(Protocol):
+    """All kinds of payload together: each envelope goes to the converter of its content type."""
+
+    def decode(self, envelope: Envelope) -> Invocation:
+        """As `Converter.decode`; EnvelopeError where no converter takes the content type."""
+
+    def encode(self, invocation: Invocation, outputs: dict[str, Any]) -> EncodedPayload:
+        """As `Converter.encode`, in the request's kind or the one that is configured."""

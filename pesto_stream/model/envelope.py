@@ -15,6 +15,8 @@ PNG = "image/png"
 JPEG = "image/jpeg"
 JP2 = "image/jp2"
 NPY = "application/x-npy"
+RASTER = "raster"
+"""Stands where a media type would for an Avro raster, which has no file format."""
 IMAGE_TYPES = (TIFF, PNG, JPEG, NPY)
 
 
