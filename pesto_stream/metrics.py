@@ -34,6 +34,7 @@ DECLARATIONS: Final = (
     Declaration("pesto_records_settled_total", "counter", "Records with a final outcome.", ("outcome",)),
     Declaration("pesto_dead_letters_total", "counter", "Records sent to the dead-letter topic.", ("stage", "error_type")),
     Declaration("pesto_stale_records_total", "counter", "Records dropped because their partition was taken away.", ("stage",)),
+    Declaration("pesto_lost_records_total", "counter", "Records gone from the broker (retention) before they could be read."),
     Declaration("pesto_retries_total", "counter", "Tries that failed by trouble outside and are repeated.", ("error_type",)),
     Declaration("pesto_result_bytes_total", "counter", "Bytes of the results written (key, value, headers)."),
     Declaration("pesto_stage_seconds", "histogram", "Time of one tile in a stage.", ("stage",), STAGE_BUCKETS),

@@ -76,9 +76,15 @@ class RecordTooLarge(Exception):
 
 
 class Producer(Protocol):
-    """An idempotent producer. `send` may be called by any thread. Reports are called inside `poll`, `flush`, and a `send` that waits,
-    in the thread that called it: they must be quick and thread-safe.
+    """An idempotent producer. `send` and `partitions` may be called by any thread. Reports are called inside `poll`, `flush`, and a
+    `send` that waits, in the thread that called it: they must be quick and thread-safe.
     """
+
+    def partitions(self, topic: str, timeout_seconds: float) -> int:
+        """How many partitions a topic has; 0 where there is no such topic (and the broker creates none by being asked).
+
+        Raises BrokerUnavailable when no broker answers in time, AuthorizationFailed.
+        """
 
     def send(self, record: ProducerRecord, on_delivery: Callable[[DeliveryReport], None]) -> None:
         """Queue one record; waits while the client's queue is full.
@@ -93,4 +99,5 @@ class Producer(Protocol):
     def flush(self, timeout_seconds: float) -> int:
         """Wait for outstanding reports; returns how many are still out."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Drop what is still queued, without a wait; call `flush` first to have it delivered. No report comes afterwards."""

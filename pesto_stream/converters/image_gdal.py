@@ -48,7 +48,7 @@ TILE_SIZE: Final = 256
 MEMORY_NAME: Final = re.compile(r"'?(/vsimem/\S+/)?[0-9a-f-]{36}\.tif'?:? ?")
 
 # What goes wrong in GDAL comes as an exception; its log lines are no more than that, without the record that they are about.
-pass
+logging.getLogger("rasterio").setLevel(logging.CRITICAL)
 _local = threading.local()
 
 

@@ -1,0 +1,1 @@
+"""Images that a record only names: URL policy, and readers for file, http(s), s3 and gs. `source.UrlImageSource` is the way in."""

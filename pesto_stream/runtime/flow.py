@@ -13,8 +13,12 @@ class Budget:
     room before it begins another, so that the bound holds for what records grow into as well.
     """
 
+    INTAKE_SHARE = 0.6
+    """Records are taken up to this share of the limit; the rest is for what they unfold to."""
+
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
+        self.intake_bytes = int(limit_bytes * self.INTAKE_SHARE)
         self._bytes = 0
         self._decoded = 0
         self._room = threading.Condition()
@@ -25,11 +29,13 @@ class Budget:
 
     @property
     def full(self) -> bool:
-        return self._bytes >= self.limit_bytes
+        """Whether no more records are taken."""
+        return self._bytes >= self.intake_bytes
 
     @property
     def free_bytes(self) -> int:
-        return max(0, self.limit_bytes - self._bytes)
+        """Bytes of records that may still be taken."""
+        return max(0, self.intake_bytes - self._bytes)
 
     def change(self, amount: int, *, decoded: int = 0) -> None:
         with self._room:
@@ -41,7 +47,7 @@ class Budget:
     def wait_for_room(self, timeout_seconds: float) -> bool:
         """Until there is room, or nothing decoded is left that could make any. False after the time-out."""
         with self._room:
-            return self._room.wait_for(lambda: not self.full or self._decoded <= 0, timeout_seconds)
+            return self._room.wait_for(lambda: self._bytes < self.limit_bytes or self._decoded <= 0, timeout_seconds)
 
 
 class Intake(Enum):
@@ -74,7 +80,7 @@ class FlowControl:
 
     def decide(self, now: float) -> Intake:
         if self._paused:
-            self._paused = self._budget.bytes > self._budget.limit_bytes * self.RESUME_SHARE
+            self._paused = self._budget.bytes > self._budget.intake_bytes * self.RESUME_SHARE
             return Intake.PAUSE if self._paused else Intake.TAKE
         if not self._budget.full:
             self._full_since = None

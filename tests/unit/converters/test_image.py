@@ -165,7 +165,7 @@ def test_a_declared_type_that_the_bytes_contradict_is_an_error_that_names_both()
 def test_complex_samples_are_refused():
     integers = images.plain_tiff(2, 2, bytes(16), tag_339=(3, [5]), tag_258=(3, [32]))
     for data in (images.geotiff(images.ramp(1).astype("complex64")), integers):
-        with pytest.raises(ImageError, match="complex.*not supported"):
+        with pytest.raises(ImageError, match=r"complex.*not supported"):
             decode(data)
 
 
@@ -322,15 +322,17 @@ def test_threads_decode_and_encode_at_once():
 
 def test_nothing_is_written_to_stderr_for_good_and_bad_images(tmp_path):
     code = """
-import sys
+import logging
 from support import images
 from pesto_stream.converters.image import decode_image, encode_image
 from pesto_stream.converters.limits import Limits
 from pesto_stream.errors import ImageError
 from pesto_stream.model.tile import Tile
+logging.basicConfig(level="WARNING")
 decode_image(encode_image(Tile(images.ramp()), "image/tiff"), None, Limits())
 decode_image(encode_image(Tile(images.ramp()), "image/png"), None, Limits())
 good = [images.geotiff(images.ramp(), compress="deflate"), images.picture(images.ramp(), "PNG"), images.picture(images.ramp(), "JPEG")]
+decode_image(images.plain_tiff(4, 4, bytes(16), tag_279=(4, [0])), None, Limits())  # GDAL warns of it
 for data in good:
     for cut in range(20, len(data), 40):
         for bad in (data[:cut], data[:cut] + b"\\x55" * 20 + data[cut + 20:]):
@@ -362,5 +364,5 @@ def test_the_codec_does_not_load_gdal_before_it_needs_it():
 def test_npy_headers_of_other_kinds_are_refused():
     file = io.BytesIO()
     np.lib.format.write_array(file, images.ramp(), version=(3, 0))
-    with pytest.raises(ImageError, match="format version is '03.00'"):
+    with pytest.raises(ImageError, match=r"format version is '03.00'"):
         decode(file.getvalue())

@@ -1,0 +1,269 @@
+"""The composition root: settings and a project -> a running member. The only place that picks implementations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from pesto_stream import __version__
+from pesto_stream.algorithms.binding import load_algorithm
+from pesto_stream.algorithms.describe import version_document
+from pesto_stream.broker.kafka_check import check_properties
+from pesto_stream.broker.kafka_consumer import KafkaConsumer
+from pesto_stream.broker.kafka_producer import KafkaProducer
+from pesto_stream.broker.kafka_properties import consumer_properties, in_flight_limit_bytes, producer_properties
+from pesto_stream.clock import SystemClock
+from pesto_stream.config.model import MIB
+from pesto_stream.config.rules import check_for_run
+from pesto_stream.converters.limits import Limits
+from pesto_stream.converters.registry import Converters
+from pesto_stream.documents import describe
+from pesto_stream.fetch.source import UrlImageSource
+from pesto_stream.log import get_logger
+from pesto_stream.metrics import Metrics
+from pesto_stream.model.snapshot import RunState
+from pesto_stream.runtime.board import Board
+from pesto_stream.runtime.flow import Budget, FlowControl
+from pesto_stream.runtime.job import CommitRefused
+from pesto_stream.runtime.ledger import Ledger
+from pesto_stream.runtime.ordering import Lanes
+from pesto_stream.runtime.pipeline import ALGORITHM, DECODE, ENCODE, Addressing, Pipeline
+from pesto_stream.runtime.processor import Rules, State, StreamProcessor
+from pesto_stream.runtime.reporter import Reporter
+from pesto_stream.runtime.retry import RetryPolicy, Waiting
+from pesto_stream.runtime.sender import Sender
+from pesto_stream.runtime.startup import Stopped, await_topics
+from pesto_stream.runtime.workers import Workers
+from pesto_stream.service.http import Documents, Sidecar
+from pesto_stream.service.openapi import document as openapi_document
+
+if TYPE_CHECKING:
+    from pesto_stream.algorithms.base import Algorithm
+    from pesto_stream.algorithms.project import Project
+    from pesto_stream.clock import Clock
+    from pesto_stream.config.model import Settings
+    from pesto_stream.model.spec import AlgorithmSpec
+    from pesto_stream.runtime.job import Event
+    from pesto_stream.serde.registry_port import SchemaRegistry
+
+_log = get_logger(__name__)
+
+_LOOP_STUCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    input: str
+    output: str
+    dead_letter: str
+
+
+def settled(settings: Settings, project: Project) -> Settings:
+    """The settings with the defaults that the project gives. Raises ConfigurationError where a running member lacks something."""
+    check_for_run(settings)
+    group = settings.kafka.group_id or project.name
+    return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
+
+
+def topics_of(settings: Settings) -> Topics:
+    assert settings.topics.input is not None  # `settled` has checked it
+    assert settings.topics.output is not None
+    assert settings.dead_letter_topic is not None
+    return Topics(settings.topics.input, settings.topics.output, settings.dead_letter_topic)
+
+
+def limits_of(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        max_encoded_bytes=int(limits.max_encoded_mib * MIB),
+        max_decoded_bytes=int(limits.max_image_mib * MIB),
+        max_pixels=limits.max_pixels,
+        max_bands=limits.max_bands,
+        max_json_bytes=int(limits.max_json_mib * MIB),
+        max_json_depth=limits.max_json_depth,
+        max_images=limits.max_images,
+    )
+
+
+def schema_registry(settings: Settings) -> SchemaRegistry | None:
+    registry = settings.schema_registry
+    if registry.url is None:
+        return None
+    from pesto_stream.broker.kafka_registry import KafkaSchemaRegistry  # noqa: PLC0415 - slow to import, and rarely needed
+
+    password = registry.password.get_secret_value() if registry.password else None
+    return KafkaSchemaRegistry(registry.url, registry.username, password)
+
+
+class Runtime:
+    """One member of the group around one algorithm. `run` is called once; `request_stop` may be called by a signal handler."""
+
+    def __init__(self, settings: Settings, project: Project, clock: Clock | None = None) -> None:
+        self.settings = settled(settings, project)
+        self.project = project
+        self.metrics = Metrics()
+        self._clock = clock or SystemClock()
+        self._topics = topics_of(self.settings)
+        self._limits = limits_of(self.settings)
+        self._source = UrlImageSource(self.settings.urls, self._limits, self.metrics, self._clock)
+        self._converters = self._build_converters(project.spec)
+        self.board = Board(self._clock, loop_stuck_after_seconds=_LOOP_STUCK_SECONDS)
+        self._processor: StreamProcessor | None = None
+        self._stops = 0
+        self.hung = False
+        """After `run`: whether a thread never came back, so that only `os._exit` ends the process."""
+        for properties, role in ((self._consumer_properties(), "consumer"), (self._producer_properties(), "producer")):
+            check_properties(properties, role)  # type: ignore[arg-type]
+        self.metrics.set("pesto_build_info", 1, algorithm=project.name, algorithm_version=project.version, version=__version__)
+
+    # -- life
+
+    def run(self) -> None:
+        """From nothing to a drained stop. Raises ConfigurationError, FatalError, TransientError."""
+        sidecar = self._start_sidecar()
+        algorithm: Algorithm | None = None
+        try:
+            algorithm = load_algorithm(self.project)
+            algorithm.on_start()
+            self.board.publish(algorithm_loaded=True)
+            for note in self.project.notes:
+                _log.warning("project", reason=note)
+            _log.info("algorithm_loaded", algorithm=self.project.name, version=self.project.version)
+            self._work(algorithm)
+        except Stopped:
+            _log.info("stopped", reason="asked for before the start was complete")
+        finally:
+            self._end(algorithm)
+            if sidecar is not None:
+                sidecar.stop()
+
+    def request_stop(self) -> None:
+        """The first call drains, a second one aborts."""
+        self._stops += 1
+        if self._processor is not None:
+            self._processor.request_stop()
+
+    def _work(self, algorithm: Algorithm) -> None:
+        producer = KafkaProducer(self._producer_properties(), self._clock)
+        topics = self._topics
+        await_topics(
+            producer,
+            (topics.input, topics.output, topics.dead_letter),
+            self._clock,
+            timeout_seconds=self.settings.kafka.startup_timeout_seconds,
+            waiting_for=lambda what: self.board.publish(waiting_for=what),
+            stopping=lambda: self._stops > 0,
+        )
+        self.board.publish(broker_connected=True)
+        self._processor = self._build_processor(algorithm, producer)
+        for _ in range(self._stops):
+            self._processor.request_stop()
+        self._processor.run()
+
+    def _end(self, algorithm: Algorithm | None) -> None:
+        if self._processor is not None:
+            self.hung = self._processor.hung
+        if algorithm is not None and not self.hung:
+            algorithm.on_stop()
+        self._source.close()
+        if self.board.state is not RunState.STOPPED:
+            self.board.enter(RunState.STOPPED)
+
+    # -- parts
+
+    def _build_converters(self, spec: AlgorithmSpec) -> Converters:
+        output = self.settings.output
+        return Converters(
+            spec,
+            self._limits,
+            self._source,
+            content_type=output.content_type,
+            image_format=output.image_format,
+            registry=schema_registry(self.settings),
+            output_subject=f"{self._topics.output}-value",
+        )
+
+    def _build_processor(self, algorithm: Algorithm, producer: KafkaProducer) -> StreamProcessor:
+        events: SimpleQueue[Event] = SimpleQueue()
+        reporter = Reporter(self.board, self.metrics, self._clock)
+        budget = Budget(in_flight_limit_bytes(self.settings))
+        pipeline = Pipeline(self._converters, algorithm, self._addressing(), self._clock)
+        sender = Sender(producer, pipeline, self.metrics, events.put)
+        workers = self._build_workers(pipeline, sender, budget, events, algorithm)
+        consumer = KafkaConsumer(self._consumer_properties(), on_commit_failed=lambda reason: events.put(CommitRefused(reason)))
+        state = State(Ledger(), Lanes(), Waiting(), budget, FlowControl(budget))
+        self.board.watch(workers.oldest_seconds, workers.queued)
+        self.board.publish(stuck_after_seconds=self._stuck_after(), in_flight_limit_bytes=budget.limit_bytes)
+        return StreamProcessor(consumer, producer, workers, state, self._rules(), events, self._clock, reporter)
+
+    def _build_workers(
+        self, pipeline: Pipeline, sender: Sender, budget: Budget, events: SimpleQueue[Event], algorithm: Algorithm
+    ) -> Workers:
+        cap = algorithm.max_concurrency
+        wanted = self.settings.algorithm.concurrency
+        if cap is not None and cap < wanted:
+            _log.warning("concurrency_capped", wanted=wanted, max_concurrency=cap, reason="the algorithm's own class attribute")
+        return Workers(
+            pipeline,
+            sender,
+            budget,
+            self._clock,
+            self.metrics,
+            events.put,
+            decode_threads=self.settings.stages.decode_threads,
+            algorithm_threads=wanted if cap is None else min(cap, wanted),
+            encode_threads=self.settings.stages.encode_threads,
+        )
+
+    def _addressing(self) -> Addressing:
+        project, output = self.project, self.settings.output
+        return Addressing(
+            output_topic=self._topics.output,
+            dead_letter_topic=self._topics.dead_letter,
+            event_type=output.event_type,
+            event_source=output.event_source or f"/pesto/{project.name}/{project.version}",
+            component=f"{project.name}/{project.version} pesto-stream/{__version__}",
+            default_content_type=self.settings.input.content_type,
+            max_record_bytes=int(self.settings.kafka.max_record_mib * MIB),
+        )
+
+    def _rules(self) -> Rules:
+        settings = self.settings
+        retry = settings.retry
+        return Rules(
+            input_topic=self._topics.input,
+            ordering=settings.ordering,
+            retry=RetryPolicy(retry.attempts, retry.initial_seconds, retry.max_seconds),
+            commit_interval_seconds=settings.commit.interval_seconds,
+            drain_seconds=settings.shutdown.drain_seconds,
+            revoke_seconds=settings.shutdown.revoke_seconds,
+            unavailable_timeout_seconds=settings.kafka.unavailable_timeout_seconds,
+            algorithm_timeout_seconds=settings.algorithm.timeout_seconds,
+        )
+
+    def _stuck_after(self) -> dict[str, float | None]:
+        stuck = self.settings.health.stuck_seconds
+        return {DECODE: stuck, ALGORITHM: self.settings.algorithm.timeout_seconds, ENCODE: stuck}
+
+    def _client_id(self) -> str:
+        return f"pesto-stream-{self.project.name}"
+
+    def _consumer_properties(self) -> dict[str, Any]:
+        return consumer_properties(self.settings, self._client_id())
+
+    def _producer_properties(self) -> dict[str, Any]:
+        return producer_properties(self.settings, self._client_id())
+
+    def _start_sidecar(self) -> Sidecar | None:
+        http = self.settings.http
+        if not http.enabled:
+            return None
+        documents = Documents(
+            describe=describe(self.project, self.settings),
+            version=version_document(self.project, __version__),
+            openapi=openapi_document(self.project.name, self.project.version),
+        )
+        sidecar = Sidecar(http.host, http.port, snapshot=self.board.snapshot, metrics=self.metrics, documents=documents)
+        sidecar.start()
+        return sidecar

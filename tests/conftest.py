@@ -1,0 +1,46 @@
+"""Fixtures for brokers. Using one marks the test: `kafka` and `topics` as real_kafka, `embedded` as embedded."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+from support.kafka_server import NoKafka, real_kafka
+from support.topics import Topics
+
+from pesto_stream.broker.kafka_embedded import EmbeddedBroker
+
+_MARKS = {"kafka": "real_kafka", "embedded": "embedded"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture, mark in _MARKS.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The bootstrap address of the session's real Apache Kafka. Without one: skipped, with the reason; failed where CI is set."""
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(real_kafka())
+        except NoKafka as reason:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(reason))
+        yield address
+
+
+@pytest.fixture
+def topics(kafka: str) -> Iterator[Topics]:
+    """Creates topics on the real broker, and deletes them after the test."""
+    made = Topics(kafka)
+    yield made
+    made.delete_all()
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedBroker]:
+    """An embedded broker for the session; `embedded.create_topic(unique_name("t"), partitions)` gives a topic of one's own."""
+    with EmbeddedBroker() as broker:
+        yield broker
