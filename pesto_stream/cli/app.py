@@ -6,7 +6,6 @@ the listing, so that `pesto-stream --help` imports none of them.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import typer
@@ -26,19 +25,15 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    name: command
-    for name, command in {
-        "run": Command("pesto_stream.cli.run", "Run a PESTO project as a member of a consumer group."),
-        "config": Command("pesto_stream.cli.config", "Print every effective setting and where it came from."),
-        "describe": Command("pesto_stream.cli.describe", "Print the describe document of a project."),
-        "schema": Command("pesto_stream.cli.schema", "Print the schemas of a project's input and output."),
-        "send": Command("pesto_stream.cli.send", "Send one request to a topic."),
-        "receive": Command("pesto_stream.cli.receive", "Read results from a topic into a folder."),
-        "scene": Command("pesto_stream.cli.scene", "Split a scene, collect a mosaic, make a scene."),
-        "demo": Command("pesto_stream.cli.demo", "Show it all, with no broker to install."),
-        "broker": Command("pesto_stream.cli.broker", "Start the embedded broker, for trying things out."),
-    }.items()
-    if find_spec(command.module) is not None
+    "run": Command("pesto_stream.cli.run", "Run a PESTO project as a member of a consumer group."),
+    "config": Command("pesto_stream.cli.config", "Print every effective setting and where it came from."),
+    "describe": Command("pesto_stream.cli.describe", "Print the describe document of a project."),
+    "schema": Command("pesto_stream.cli.schema", "Print the schemas of a project's input and output."),
+    "send": Command("pesto_stream.cli.send", "Send one request to a topic."),
+    "receive": Command("pesto_stream.cli.receive", "Read results from a topic into a folder."),
+    "scene": Command("pesto_stream.cli.scene", "Split a scene, collect a mosaic, make a scene."),
+    "demo": Command("pesto_stream.cli.demo", "Show it all, with no broker to install."),
+    "broker": Command("pesto_stream.cli.broker", "Start the embedded broker, for trying things out."),
 }
 
 

@@ -9,7 +9,7 @@ import typer
 from pesto_stream.algorithms.project import load_project
 from pesto_stream.cli import options
 from pesto_stream.config.files import shipped_profiles
-from pesto_stream.documents import describe as document
+from pesto_stream.wiring.documents import describe as document
 
 app = options.command_app()
 

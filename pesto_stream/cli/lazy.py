@@ -58,7 +58,7 @@ def _show(error: Exception, *, debug: bool) -> None:
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, PestoStreamError):
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo("\n".join((f"Error: {error}", *getattr(error, "__notes__", ()))), err=True)
     else:
         text = (
             f"Error: unexpected {type(error).__name__}: {error}\nPlease report it, with what `pesto-stream --debug ...` prints."

@@ -13,8 +13,8 @@ from pesto_stream.cli.exit_codes import ExitCode
 from pesto_stream.cli.files import ResultFolder
 from pesto_stream.clock import SystemClock
 from pesto_stream.errors import RecordError
-from pesto_stream.wiring import limits_of
-from pesto_stream.wiring_tools import require_topics, tool_consumer
+from pesto_stream.wiring.parts import limits_of
+from pesto_stream.wiring.tools import require_topics, tool_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ from pesto_stream.log import configure
 if TYPE_CHECKING:
     from types import FrameType
 
-    from pesto_stream.wiring import Runtime
+    from pesto_stream.wiring.member import Runtime
 
 app = options.command_app()
 
@@ -56,7 +56,7 @@ def run(
     )
     settings = loaded.settings
     configure(settings.log.level, settings.log.format)
-    from pesto_stream.wiring import Runtime  # noqa: PLC0415 - all that a runtime needs, when the settings are known to be right
+    from pesto_stream.wiring.member import Runtime  # noqa: PLC0415 - all that a runtime needs, when the settings are known to be right
 
     runtime = Runtime(settings, load_project(project, options.names(profile), shipped_profiles()))
     _stop_on_signals(runtime)

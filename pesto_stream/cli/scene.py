@@ -17,8 +17,8 @@ from pesto_stream.scene.make import make_scene
 from pesto_stream.scene.picture import write_quicklook
 from pesto_stream.scene.split import Payload, SplitOptions, split_scene
 from pesto_stream.serde.cloudevents import RESERVED_PARAMETERS
-from pesto_stream.wiring import limits_of
-from pesto_stream.wiring_tools import require_topics, tool_consumer, tool_producer
+from pesto_stream.wiring.parts import limits_of
+from pesto_stream.wiring.tools import require_topics, tool_consumer, tool_producer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

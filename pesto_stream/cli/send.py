@@ -12,8 +12,8 @@ from pesto_stream.cli import options
 from pesto_stream.cli.request import Address, RequestBuilder
 from pesto_stream.clock import SystemClock
 from pesto_stream.scene.deliver import Delivery
-from pesto_stream.wiring import limits_of, schema_registry
-from pesto_stream.wiring_tools import tool_producer
+from pesto_stream.wiring.parts import limits_of, schema_registry
+from pesto_stream.wiring.tools import tool_producer
 
 if TYPE_CHECKING:
     from pesto_stream.broker.base import Producer

@@ -118,16 +118,20 @@ def _transform(dataset: Any, crs: str | None) -> Transform | None:
 
 _by_key: dict[Hashable, str | None] = {}
 KEYS_LIMIT: Final = 256
+UNKNOWN: Final[Any] = object()
 
 
 def _crs(dataset: Any, key: Hashable) -> str | None:
+    """Looked up once per key; two threads may do so at the same time, both find the same."""
     if key is None:
         return crs_text(dataset.stored_crs())
-    if key not in _by_key:
+    known: str | None = _by_key.get(key, UNKNOWN)
+    if known is UNKNOWN:
+        known = crs_text(dataset.stored_crs())
         if len(_by_key) >= KEYS_LIMIT:
             _by_key.clear()
-        _by_key[key] = crs_text(dataset.stored_crs())
-    return _by_key.get(key)
+        _by_key[key] = known
+    return known
 
 
 def crs_text(crs: Any) -> str | None:

@@ -105,7 +105,7 @@ class Fleet:
                 worker.look()
 
     def kill_one(self) -> Worker:
-        """SIGKILL, as a crash: no drain, no commit, no leaving of the group. The one that has done most so far."""
+        """SIGKILL, as a crash: no drain, no commit, no leaving of the group. The one that has done most, as far as is heard."""
         worker = max(self.workers, key=lambda each: each.delivered)
         worker.process.kill()
         worker.process.wait()

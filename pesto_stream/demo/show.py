@@ -183,8 +183,9 @@ def _observer(show: Show, fleet: Fleet, timed: SendTimes, latencies: list[float]
             look_due = clock.now() + _LOOK_SECONDS
             fleet.look()
         enough = progress.tiles is not None and progress.taken >= progress.tiles * _KILL_AT_SHARE
-        if not killed and enough and any(worker.delivered for worker in fleet.workers):
+        if not killed and enough:
             killed = True
+            fleet.look()
             worker = fleet.kill_one()
             watcher.step(f"worker {worker.number} is killed (SIGKILL); its tiles go to the others")
         watcher.collect(progress)

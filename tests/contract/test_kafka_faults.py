@@ -38,9 +38,12 @@ def producer(broker: EmbeddedBroker) -> Iterator[KafkaProducer]:
     client.close()
 
 
-def consumer(broker: EmbeddedBroker, group: str, **more) -> KafkaConsumer:
+CLASSIC = {"group.protocol": "classic", "session.timeout.ms": 2000, "heartbeat.interval.ms": 100}
+
+
+def consumer(broker: EmbeddedBroker, group: str, properties: dict[str, object] | None = None, **more) -> KafkaConsumer:
     common = {"bootstrap.servers": broker.bootstrap_servers, "group.id": group, "statistics.interval.ms": 50, "log_level": 2}
-    return KafkaConsumer({**common, **EMBEDDED_CLIENT_PROPERTIES}, commit_timeout_seconds=1.0, **more)
+    return KafkaConsumer({**common, **EMBEDDED_CLIENT_PROPERTIES, **(properties or {})}, commit_timeout_seconds=1.0, **more)
 
 
 def send_all(producer: KafkaProducer, *values: bytes, topic: str = "t") -> list[DeliveryReport]:
@@ -111,7 +114,7 @@ def test_a_failed_commit_is_stored_when_its_partition_is_left(broker, faults, pr
 def test_a_member_that_is_thrown_out_hears_so_counts_its_commit_and_comes_back(broker, faults, producer):
     send_all(producer, b"0", b"1")
     failed: list[str] = []
-    member = GroupMember(consumer(broker, "g", on_commit_failed=failed.append), "t")
+    member = GroupMember(consumer(broker, "g", CLASSIC, on_commit_failed=failed.append), "t")
     member.receive(2)
     faults.on_commit(ILLEGAL_GENERATION)
     member.consumer.commit({TopicPartition("t", 0): Position(1)}, wait=False)
