@@ -5,10 +5,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.kafka_server import NoKafka, real_kafka
 from support.topics import Topics
 
 from pesto_stream.broker.kafka_embedded import EmbeddedBroker
+
+settings.register_profile("quiet", deadline=None)  # the machine is shared: time says nothing about an example
+settings.load_profile("quiet")
 
 _MARKS = {"kafka": "real_kafka", "embedded": "embedded"}
 

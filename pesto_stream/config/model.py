@@ -182,7 +182,9 @@ class Http(Section):
 
 class Health(Section):
     stuck_seconds: Positive = 600.0
-    """A tile longer than this in decode or encode, or a loop that has not turned for so long, makes the process not live."""
+    """A tile longer than this in decode or encode makes the process not live."""
+    loop_stuck_seconds: Positive = 60.0
+    """A loop that has not turned for so long makes the process not live."""
 
 
 class Shutdown(Section):

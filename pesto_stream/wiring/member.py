@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 
-_LOOP_STUCK_SECONDS = 60.0
-
 
 class Runtime:
     """One member of the group around one algorithm. `run` is called once; `request_stop` may be called by a signal handler."""
@@ -61,7 +59,7 @@ class Runtime:
         self._limits = limits_of(self.settings)
         self._source = UrlImageSource(self.settings.urls, self._limits, self.metrics, self._clock)
         self._converters = self._build_converters(project.spec)
-        self.board = Board(self._clock, loop_stuck_after_seconds=_LOOP_STUCK_SECONDS)
+        self.board = Board(self._clock, loop_stuck_after_seconds=self.settings.health.loop_stuck_seconds)
         self._processor: StreamProcessor | None = None
         self._stops = 0
         self.hung = False
