@@ -49,7 +49,8 @@ class Consumer(Protocol):
         Raises BrokerUnavailable with `wait=True` when the broker refused or did not answer.
         """
 
-    def pause(self, partitions: Iterable[TopicPartition]) -> None: ...
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Give no records of these until `resume`, or until they are assigned anew."""
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None: ...
 

@@ -15,7 +15,7 @@ from pesto_stream.broker.kafka_patience import TookTooLong, within
 from pesto_stream.broker.kafka_positions import StartPolicy, read_positions, read_range, to_client, unlike
 from pesto_stream.clock import SystemClock
 from pesto_stream.errors import BrokerUnavailable, PestoStreamError
-from pesto_stream.model.record import ConsumerRecord, TopicPartition
+from pesto_stream.model.record import UNREADABLE_HEADERS, ConsumerRecord, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -104,7 +104,7 @@ class KafkaConsumer:
                 if (error := message.error()) is not None:
                     self._note(error, message)
                     break
-                headers = message.headers()
+                headers = _headers(message)
                 append(record := _record(message, headers))
                 taken += record.size if headers else len(record.value or b"") + len(record.key or b"")
                 if len(records) >= max_records or taken >= max_bytes:
@@ -273,7 +273,7 @@ class KafkaConsumer:
             self._tell(lambda listener: listener.on_revoked(gone))
             self._store_rest()
         self._forget(partitions)
-        client.incremental_unassign(owned)
+        _let_go(client, owned)
 
     def _store_rest(self) -> None:
         """The last chance for commits that failed before."""
@@ -285,7 +285,7 @@ class KafkaConsumer:
         if gone:
             self._tell(lambda listener: listener.on_lost(gone))
         self._forget(partitions)
-        client.incremental_unassign(owned)
+        _let_go(client, owned)
 
     def _ours(self, partitions: list[_TopicPartition]) -> tuple[list[TopicPartition], list[_TopicPartition]]:
         """Without those whose start still waits for their committed position: the listener and the client never got them."""
@@ -352,6 +352,12 @@ class KafkaConsumer:
         self._connected = any(broker["state"] == "UP" for broker in brokers if broker["nodeid"] >= 0)
 
 
+def _let_go(client: _Consumer, partitions: list[_TopicPartition]) -> None:
+    """The client keeps a pause beyond the assignment: a partition that came back would stand still for ever (2.16)."""
+    client.resume(partitions)
+    client.incremental_unassign(partitions)
+
+
 def _settings(properties: Mapping[str, Any]) -> dict[str, Any]:
     """With `auto.offset.reset=error` the client tells when a position is not there, instead of going elsewhere in silence."""
     protocol: dict[str, Any] = {}
@@ -359,6 +365,14 @@ def _settings(properties: Mapping[str, Any]) -> dict[str, Any]:
         protocol = {"partition.assignment.strategy": "cooperative-sticky"}
     fixed = {"enable.auto.commit": False, "enable.auto.offset.store": False, "auto.offset.reset": "error"}
     return {"statistics.interval.ms": 1000, **protocol, **properties, **fixed}
+
+
+def _headers(message: Any) -> Any:
+    """Names that are not UTF-8 are bytes to the broker, and a SystemError to the client: one record's fault, not the poll's."""
+    try:
+        return message.headers()
+    except (SystemError, UnicodeDecodeError):
+        return UNREADABLE_HEADERS
 
 
 def _record(message: Any, headers: Any) -> ConsumerRecord:

@@ -37,6 +37,7 @@ class MemoryConsumer:
         self._first: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._lost: list[TopicPartition] = []
+        self._expired = False
         self._unstored: dict[TopicPartition, Position] = {}
         self._turn = 0
 
@@ -116,12 +117,14 @@ class MemoryConsumer:
         if self in self._group.members:
             self._group.members.remove(self)
         self._forget(self.owned)
+        self.target = set()
         self._group.rebalance(self._broker)
         self._broker.changed.notify_all()
 
     def lose_all(self) -> None:
         """Be thrown out of the group; the next poll tells the listener and joins again."""
         self._lost.extend(sorted(self.owned))
+        self._expired = True
         self.vanish()
 
     def _join(self) -> None:
@@ -130,7 +133,7 @@ class MemoryConsumer:
         self._group.rebalance(self._broker)
 
     def _has_to_follow(self) -> bool:
-        return bool(self._lost or self.owned - self.target or self._free())
+        return bool(self._expired or self.owned - self.target or self._free())
 
     def _free(self) -> list[TopicPartition]:
         return sorted(tp for tp in self.target - self.owned if self._group.owner(tp) is None)
@@ -138,9 +141,10 @@ class MemoryConsumer:
     def _follow_rebalance(self) -> None:
         with self._broker.changed:
             lost, self._lost = self._lost, []
-        if lost:
-            if self._listener is not None:
-                self._listener.on_lost(lost)
+            expired, self._expired = self._expired, False
+        if lost and self._listener is not None:
+            self._listener.on_lost(lost)
+        if expired:
             with self._broker.changed:
                 self._join()
         self._give_up(sorted(self.owned - self.target))

@@ -256,6 +256,22 @@ def test_a_paused_partition_gives_nothing_keeps_its_member_and_goes_on(place, pr
     assert [event for event, _ in one.events] == ["assigned"]
 
 
+def test_a_partition_that_left_while_it_was_paused_comes_back_without_its_pause(place, producer, member):
+    topic = place.topic(partitions=2)
+    one = member(topic)
+    one.turn_until(lambda: len(one.owned) == 2, "both assigned")
+    one.consumer.pause(one.owned)
+    other = member(topic)
+    drive([one, other], lambda: len(one.owned) == len(other.owned) == 1, "one partition each")
+    moved = next(iter(other.owned))
+    other.consumer.close()
+    one.turn_until(lambda: len(one.owned) == 2, "the other's partition")
+    for number in range(10):
+        send_all(producer, topic, b"any", key=str(number).encode())
+    one.turn_until(lambda: one.records, "records of the partition that came back")
+    assert {record.topic_partition for record in one.records} == {moved}
+
+
 def test_pausing_what_is_not_assigned_does_nothing(place, member):
     topic = place.topic()
     one = member(topic)

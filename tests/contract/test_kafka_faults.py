@@ -1,9 +1,12 @@
 """The Kafka adapters when the broker does not do what it is asked, with faults that the embedded broker makes on demand."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
+from confluent_kafka import TopicPartition as ClientPartition
 from support.embedded import ILLEGAL_GENERATION, MSG_SIZE_TOO_LARGE, NOT_ENOUGH_REPLICAS, REBALANCE_IN_PROGRESS, Faults
 from support.group_member import GroupMember
 from support.topics import unique_name
@@ -13,7 +16,7 @@ from pesto_stream.broker.base import DeliveryReport, Position, RecordTooLarge
 from pesto_stream.broker.kafka import KafkaConsumer, KafkaProducer
 from pesto_stream.broker.kafka_embedded import EMBEDDED_CLIENT_PROPERTIES, EmbeddedBroker
 from pesto_stream.errors import BrokerUnavailable
-from pesto_stream.model.record import ProducerRecord, TopicPartition
+from pesto_stream.model.record import ConsumerRecord, ProducerRecord, TopicPartition
 
 pytestmark = pytest.mark.embedded
 
@@ -56,12 +59,16 @@ def send_all(producer: KafkaProducer, *values: bytes, topic: str = "t") -> list[
 
 def test_a_commit_that_the_coordinator_refuses_is_raised(broker, faults, producer):
     send_all(producer, b"0")
-    member = GroupMember(consumer(broker, "g"), "t")
+    failed: list[str] = []
+    member = GroupMember(consumer(broker, "g", on_commit_failed=failed.append), "t")
     member.receive(1)
     faults.on_commit(REBALANCE_IN_PROGRESS)
     with pytest.raises(BrokerUnavailable, match=r"offsets of 't\[0\]'.*did not take them"):
         member.consumer.commit({TopicPartition("t", 0): Position(1)}, wait=True)
     member.consumer.commit({TopicPartition("t", 0): Position(1)}, wait=True)
+    for _ in range(5):
+        member.turn()
+    assert failed == []  # what was raised is not told again
     member.consumer.close()
 
 
@@ -172,6 +179,21 @@ def test_leaving_a_broker_that_is_away_ends(broker, faults, producer):
     assert member.events[-1] == ("revoked", (TopicPartition("t", 0),))
 
 
+def test_the_process_ends_though_its_client_cannot_leave():
+    """The thread that waits for the broker must not hold the interpreter up."""
+    code = (
+        "import sys, logging\nlogging.disable()\nfrom pesto_stream.broker import kafka_consumer as k, kafka_embedded as e\n"
+        "from pesto_stream.broker.base import Position\nfrom pesto_stream.model.record import TopicPartition\n"
+        "class L:\n    on_assigned = on_revoked = on_lost = lambda self, p: seen.append(p)\n"
+        "seen = []\nwith e.EmbeddedBroker({'t': 1}) as b:\n"
+        "    c = k.KafkaConsumer({'bootstrap.servers': b.bootstrap_servers, 'group.id': 'g'} | e.EMBEDDED_CLIENT_PROPERTIES, close_timeout_seconds=0.2)\n"
+        "    c.subscribe(['t'], L())\n    while not seen: c.poll(0.1)\n    b.request('set_up', up=False)\n"
+        "    c.commit({TopicPartition('t', 0): Position(0)}, wait=False)\n    c.close()\nprint('ended')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
+
+
 def test_a_record_that_the_broker_finds_too_large_is_reported_so(faults, producer):
     faults.on_produce(MSG_SIZE_TOO_LARGE)
     [report] = send_all(producer, b"0")
@@ -265,4 +287,31 @@ def test_a_topic_that_is_missing_does_not_end_the_member(broker, producer):
     member = GroupMember(consumer(broker, unique_name("g")), "nowhere", "t")
     send_all(producer, b"0")
     assert member.receive(1)[0].topic == "t"
+    member.consumer.close()
+
+
+def test_no_record_is_returned_of_a_partition_that_left_in_the_same_poll(broker, producer):
+    broker.create_topic("two", 2)
+    member = GroupMember(consumer(broker, "g"), "two")
+    member.turn_until(lambda: len(member.owned) == 2, "both assigned")
+    seen: list[int] = []
+    poll = member.consumer._poll
+
+    def revoke_before_the_fifth(timeout_seconds: float) -> object:
+        """A revocation as the client may run it, between two records of one of our polls."""
+        if len(seen) == 4:
+            member.consumer._revoked(member.consumer._client, [ClientPartition("two", seen[3])])
+        message = poll(timeout_seconds)
+        if message is not None:
+            seen.append(message.partition())
+        return message
+
+    member.consumer._poll = revoke_before_the_fifth
+    for number in range(40):
+        producer.send(ProducerRecord("two", str(number).encode(), b"x"), lambda _: None)
+    assert producer.flush(30) == 0
+    batch: list[ConsumerRecord] = []
+    while len(member.owned) == 2:
+        batch = member.consumer.poll(0.05, 10_000)
+    assert seen[3] not in {record.partition for record in batch}
     member.consumer.close()

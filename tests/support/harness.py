@@ -30,9 +30,10 @@ from pesto_stream.runtime.job import CommitRefused
 from pesto_stream.runtime.ledger import Ledger
 from pesto_stream.runtime.ordering import Lanes
 from pesto_stream.runtime.pipeline import Addressing, Pipeline
-from pesto_stream.runtime.processor import Rules, State, StreamProcessor
+from pesto_stream.runtime.processor import StreamProcessor
 from pesto_stream.runtime.reporter import Reporter
 from pesto_stream.runtime.retry import RetryPolicy, Waiting
+from pesto_stream.runtime.rules import Rules, State
 from pesto_stream.runtime.sender import Sender
 from pesto_stream.runtime.workers import Workers
 

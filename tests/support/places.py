@@ -101,7 +101,7 @@ class Embedded(_Kafka):
 class EmbeddedClassic(Embedded):
     def __init__(self, broker: EmbeddedBroker) -> None:
         # a rebalance takes the session's time-out less one second
-        super().__init__(broker, {"group.protocol": "classic", "session.timeout.ms": 2000, "heartbeat.interval.ms": 100})
+        super().__init__(broker, {"group.protocol": "classic", "session.timeout.ms": 1500, "heartbeat.interval.ms": 100})
 
 
 class RealKafka(_Kafka):

@@ -17,9 +17,11 @@ class Topics:
         self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 2})
         self._made: list[str] = []
 
-    def create(self, partitions: int = 1, *, label: str = "t", config: Mapping[str, str] | None = None) -> str:
-        """A new topic; returns its name when the broker has it."""
-        name = unique_name(label)
+    def create(
+        self, partitions: int = 1, *, label: str = "t", name: str | None = None, config: Mapping[str, str] | None = None
+    ) -> str:
+        """A new topic; returns its name when the broker has it. `name` only where it cannot be chosen."""
+        name = name or unique_name(label)
         futures = self._admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])
         futures[name].result(30)
         self._made.append(name)
