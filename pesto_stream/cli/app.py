@@ -25,9 +25,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command("pesto_stream.cli.init", "Write a new project."),
+    "build": Command("pesto_stream.cli.build", "Build a Docker image of a project."),
+    "list": Command("pesto_stream.cli.list", "List what has been built."),
+    "test": Command("pesto_stream.cli.test", "Run a project's own tests and compare what comes out."),
     "run": Command("pesto_stream.cli.run", "Run a PESTO project as a member of a consumer group."),
     "config": Command("pesto_stream.cli.config", "Print every effective setting and where it came from."),
     "describe": Command("pesto_stream.cli.describe", "Print the describe document of a project."),
+    "schemagen": Command("pesto_stream.cli.schemagen", "Write the schema files from the project's dataclasses."),
     "schema": Command("pesto_stream.cli.schema", "Print the schemas of a project's input and output."),
     "send": Command("pesto_stream.cli.send", "Send one request to a topic."),
     "receive": Command("pesto_stream.cli.receive", "Read results from a topic into a folder."),

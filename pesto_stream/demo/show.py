@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import uuid4
 
 from pesto_stream.demo.fleet import Fleet
 from pesto_stream.demo.score import Score, score
@@ -150,7 +151,8 @@ def _files(show: Show, watcher: Watcher) -> Files:
 
 def _send_and_collect(show: Show, files: Files, producer: SendTimes, consumer: Consumer, observe: Watcher) -> CollectReport:
     """Sending has a thread of its own, so that results are collected while tiles still go out."""
-    options = SplitOptions(INPUT_TOPIC, show.tile, show.overlap, scene_id=files.scene.stem)
+    scene_id = f"{files.scene.stem}-{uuid4().hex[:8]}"  # a real broker may have results of an earlier demo
+    options = SplitOptions(INPUT_TOPIC, show.tile, show.overlap, scene_id=scene_id)
     failures: list[BaseException] = []
 
     def send() -> None:
@@ -161,7 +163,7 @@ def _send_and_collect(show: Show, files: Files, producer: SendTimes, consumer: C
 
     sender = threading.Thread(target=send, name="split", daemon=True)
     sender.start()
-    collect = CollectOptions(OUTPUT_TOPIC, files.scene.stem, files.mosaic, DEAD_LETTER_TOPIC, show.timeout_seconds)
+    collect = CollectOptions(OUTPUT_TOPIC, scene_id, files.mosaic, DEAD_LETTER_TOPIC, show.timeout_seconds)
     report = collect_scene(consumer, collect, on_progress=observe.collect)
     sender.join()
     if failures:
