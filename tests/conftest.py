@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from support.apicurio import real_registry
 from support.kafka_server import NoKafka, real_kafka
+from support.maven import Missing
 from support.topics import Topics
 
 from pesto_stream.broker.kafka_embedded import EmbeddedBroker
@@ -41,6 +43,17 @@ def topics(kafka: str) -> Iterator[Topics]:
     made = Topics(kafka)
     yield made
     made.delete_all()
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[str]:
+    """The address of the session's real schema registry (`support.apicurio`). Without one: skipped; failed where CI is set."""
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(real_registry())
+        except Missing as reason:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no schema registry: {reason}")
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,10 @@ _DESCRIPTION_FIELDS = (
 """The fields of description.json that PESTO 1.7.2 shows, and no others."""
 
 
+CAPABILITIES = "inputCapabilities"
+"""A field of description.json that PESTO does not know: by image input, the images that it takes (schemas/v1, `imageCapabilities`)."""
+
+
 class _Link(NamedTuple):
     relation: str
     path: str
@@ -51,6 +55,12 @@ _LINKS = {
 
 SIDECAR_LINKS = frozenset({"self", "version", "health"})
 """The links of a runtime that answers no processing requests over HTTP."""
+
+PROCESSING_LINKS = frozenset({"execution", "config"})
+"""The links that the processing API adds."""
+
+_COMPLEX = "Complex type, see output in describe content for more information"
+"""What PESTO says is the type of a result that declares no `content`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +96,25 @@ def describe_document(
 ) -> dict[str, Any]:
     """The describe document. `base_url` comes before every link (`http://host:port`); `links` are the keys of those that are served."""
     shown = {name: project.description[name] for name in _DESCRIPTION_FIELDS if name in project.description}
+    capabilities = project.description.get(CAPABILITIES)
     document = {
         **shown,
+        **({CAPABILITIES: capabilities} if capabilities else {}),
         "name": project.name,
         "version": project.version,
         "config": dict(project.config_schema),
         "input": _side(project.input_schema, project.spec.input),
         "output": _side(project.output_schema, project.spec.output),
-        "_links": {key: _link(link, base_url) for key, link in _LINKS.items() if key in links},
+        "_links": {key: _link(link, base_url) for key, link in _links_of(project).items() if key in links},
     }
     return document if kafka is None else {**document, "kafka": kafka.document()}
+
+
+def _links_of(project: Project) -> dict[str, _Link]:
+    """The processing resource answers in the media type that the output schema names as its `content`, else in JSON."""
+    content = whole_fields(project.output_schema).get("content")
+    execution = _LINKS["execution"]
+    return {**_LINKS, "execution": execution._replace(type=content) if content else execution}
 
 
 def version_document(project: Project, runtime_version: str) -> dict[str, Any]:
@@ -120,6 +139,12 @@ def _side(document: Mapping[str, Any], interface: Interface) -> Schema:
         "properties": properties_of(document),
     }
     return side | {key: whole[key] for key in ("required", "content") if whole.get(key)}
+
+
+def _links(project: Project) -> dict[str, _Link]:
+    content = project.output_schema.get("content")
+    execution = _LINKS["execution"]._replace(type=content if isinstance(content, str) else _COMPLEX)
+    return {**_LINKS, "execution": execution}
 
 
 def _link(link: _Link, base_url: str) -> dict[str, str]:

@@ -11,16 +11,19 @@ import os
 import sys
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pesto_stream.algorithms.blame import Blame
 from pesto_stream.algorithms.compat import install
 from pesto_stream.errors import ProjectError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from pesto_stream.algorithms.project import Project
+
+_Modules = TypeVar("_Modules")
 
 PACKAGE = "algorithm"
 PROCESS_MODULE = "algorithm.process"
@@ -52,13 +55,27 @@ def import_process(project: Project) -> tuple[ModuleType, ModuleType | None]:
     Raises ProjectError where the files are missing, or fail to import.
     """
     _check_files(project)
+    return _loading(project, _imported)
+
+
+def import_input_output(project: Project) -> ModuleType:
+    """`algorithm.input_output` alone, without what the algorithm itself imports. Raises as `import_process`."""
+    if not (project.code_path / INPUT_OUTPUT_FILE).is_file():
+        raise ProjectError(
+            f"project '{project.name}' has no file '{INPUT_OUTPUT_FILE}'; it holds the dataclasses Input and Output that schemas are "
+            "generated from"
+        )
+    return _loading(project, lambda each: _import(each, INPUT_OUTPUT_MODULE, INPUT_OUTPUT_FILE))
+
+
+def _loading(project: Project, load: Callable[[Project], _Modules]) -> _Modules:
     with _lock:
         unload()
         _check_nothing_foreign(project)
         before = set(sys.modules)
         entries, profile_before = _prepare(project)
         try:
-            return _imported(project)
+            return load(project)
         finally:
             _loaded.append(_Loaded(entries, _new_modules(project, before), profile_before))
 

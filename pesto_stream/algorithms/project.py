@@ -36,12 +36,14 @@ class Project:
     """What a project's files say, profiles merged in.
 
     `path` is the project folder, `code_path` the folder that holds the `algorithm` package (the same unless build.json has an
-    `algorithm_path`), `python_path` the folders that its requirements of type `python` add to the import path. `input_schema` and
-    `output_schema` are the documents as written; `spec` is their meaning. `notes` are oddities that PESTO lives with as well.
+    `algorithm_path`), `api_path` the one that holds the `pesto/api` in force, `python_path` the folders that its requirements of type
+    `python` add to the import path. `input_schema` and `output_schema` are the documents as written; `spec` is their meaning. `notes`
+    are oddities that PESTO lives with as well.
     """
 
     path: Path
     code_path: Path
+    api_path: Path
     profiles: tuple[str, ...]
     spec: AlgorithmSpec
     description: Mapping[str, Any]
@@ -52,6 +54,7 @@ class Project:
     version_document: Mapping[str, Any] = field(default_factory=dict)
     build: Mapping[str, Any] = field(default_factory=dict)
     requirements: Mapping[str, Any] = field(default_factory=dict)
+    user_definitions: Mapping[str, Any] = field(default_factory=dict)
     python_path: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -70,8 +73,11 @@ class Project:
         return "-".join([version if isinstance(version, str) else self.version, *self.profiles])
 
 
-def load_project(path: Path, profiles: Sequence[str] = (), known_profiles: Collection[str] = ()) -> Project:
+def load_project(
+    path: Path, profiles: Sequence[str] = (), known_profiles: Collection[str] = (), *, with_schemas: bool = True
+) -> Project:
     """Read the project in folder `path`. `known_profiles` exist elsewhere (shipped with the runtime), and need no file in the project.
+    `with_schemas` False: as if the two schema files were empty, for a project whose schemas are still to be generated.
 
     Raises ProjectError, naming file, field and remedy.
     """
@@ -84,20 +90,23 @@ def load_project(path: Path, profiles: Sequence[str] = (), known_profiles: Colle
     code_path = _code_path(path, build)
     root = code_path if (code_path / "pesto").is_dir() else path
     check_profiles(profiles, profiles_in({path, root}) | set(known_profiles))
-    return _assembled(path, code_path, root, tuple(profiles), build)
+    return _assembled(path, code_path, root, tuple(profiles), build, with_schemas=with_schemas)
 
 
-def _assembled(path: Path, code_path: Path, root: Path, profiles: tuple[str, ...], build: dict[str, Any]) -> Project:
+def _assembled(
+    path: Path, code_path: Path, root: Path, profiles: tuple[str, ...], build: dict[str, Any], *, with_schemas: bool
+) -> Project:
     description = read_profiled(root, DESCRIPTION, profiles)
     definitions = read_optional(root, USER_DEFINITIONS, profiles)
     check_definitions(definitions, USER_DEFINITIONS)
     version = read_optional(root, VERSION, profiles)
-    inputs, outputs = (read_profiled(root, file, profiles) for file in (INPUT_SCHEMA, OUTPUT_SCHEMA))
+    inputs, outputs = (read_profiled(root, file, profiles) if with_schemas else {} for file in (INPUT_SCHEMA, OUTPUT_SCHEMA))
     config, config_schema = (read_optional(root, file, profiles) for file in (CONFIG, CONFIG_SCHEMA))
     requirements = read_optional(root, REQUIREMENTS, profiles)
     return Project(
         path=path,
         code_path=code_path,
+        api_path=root,
         profiles=profiles,
         spec=AlgorithmSpec(
             name=_text("name", (description, DESCRIPTION), (build, BUILD)) or path.name,
@@ -114,6 +123,7 @@ def _assembled(path: Path, code_path: Path, root: Path, profiles: tuple[str, ...
         version_document=version,
         build=build,
         requirements=requirements,
+        user_definitions=definitions,
         python_path=_python_path(path, requirements),
         notes=(*_hidden_definitions(definitions), *_config_notes(config, config_schema)),
     )

@@ -83,6 +83,8 @@ class Algorithm(Section):
     """Parallel calls of `process`; an algorithm may cap it with a class attribute `max_concurrency`."""
     timeout_seconds: Positive | None = None
     """Longest time of one `process` call; none: no limit. See "A tile over its time" in the docs."""
+    without_gpu: Literal["error", "cpu"] = "error"
+    """Where profile `gpu` is active and no GPU can be used: stop with an error, or run an `OnnxAlgorithm` on the CPU."""
 
 
 class Stages(Section):
@@ -130,6 +132,8 @@ class Urls(Section):
     """Longest time of one image's download, redirects and all."""
     max_redirects: Annotated[int, Field(ge=0)] = 3
     """Redirects followed, each checked against the allow-list."""
+    ca_file: str | None = None
+    """PEM file with certificates of authorities to trust besides the system's, for https and for the endpoints of s3 and gs."""
     s3_endpoint: str | None = None
     """Endpoint of an S3-compatible store, where it is not AWS."""
     s3_region: str = "us-east-1"
@@ -178,6 +182,24 @@ class Http(Section):
     """Port of the sidecar; 0: any free one."""
     enabled: bool = True
     """Whether the sidecar runs."""
+    process: bool = False
+    """Whether the sidecar answers PESTO's `POST /api/v1/process`; with `/api/v1/jobs` where the project is asynchronous."""
+    max_requests: PositiveInt = 8
+    """Most processing requests at once; one more is answered 429."""
+    max_body_mib: Positive = 64.0
+    """Largest body of a processing request, in MiB."""
+    transfer_seconds: Positive = 60.0
+    """Longest time for a client to send a processing request, and to take its answer."""
+    timeout_seconds: Positive = 300.0
+    """Longest wait for the answer of a synchronous request; asynchronous ones may take as long as they like."""
+    public_url: Annotated[str, Field(title="URL that begins with http:// or https://", pattern=r"^https?://[^\s?#]+$")] | None = None
+    """Address of the sidecar in the links that it gives; default: the one that the client asked."""
+    max_jobs: PositiveInt = 100
+    """Most asynchronous jobs that are remembered; the oldest that is done makes room for a new one."""
+    jobs_mib: Positive = 256.0
+    """Results of asynchronous jobs that are kept, in MiB; the oldest make room."""
+    jobs_seconds: Positive = 3600.0
+    """How long the results of an asynchronous job are kept."""
 
 
 class Health(Section):

@@ -52,7 +52,7 @@ class AvroConverter:
         return self._inputs.invocation(envelope, values, written_by)
 
     def encode(self, invocation: Invocation, outputs: dict[str, Any]) -> EncodedPayload:
-        values = self._outputs.read(outputs, invocation.context)
+        values = self._outputs.read(outputs, invocation.context, invocation.cut)
 
         def image(path: str, tile: Tile) -> Any:
             return self._image(path, tile, invocation.image_media_types)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from pesto_stream.model.envelope import Envelope
     from pesto_stream.model.invocation import EncodedPayload, Invocation
-    from pesto_stream.model.tile import Tile, Window
+    from pesto_stream.model.tile import Region, Tile, Window
 
 
 class ImageSource(Protocol):
     """Reads an image that a payload only names. Implemented by `pesto_stream.fetch`."""
 
-    def read(self, url: str, window: Window | None = None) -> tuple[Tile, str]:
-        """The image, or one window of it without the rest, and its media type.
+    def read(self, url: str, window: Window | Region | None = None) -> tuple[Tile, str]:
+        """The image, or one window of it without the rest, and its media type. Of a region, the part inside of the image is read.
 
         Raises FetchRefused (not allowed, not there, too slow, too large), ImageError, StoreUnavailable.
         """

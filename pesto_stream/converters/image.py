@@ -4,11 +4,12 @@
 * Everything that a header claims is held against the limits before a pixel is decoded.
 * Palette images give their indexes, CMYK JPEGs come as RGB, alpha is a band like any other, bits below 8 become uint8.
 * Ground control points and rational polynomials are not read: an image that has only those has no transform.
-* Overviews, masks and metadata are not read.
+* Overviews, masks and metadata are not read, but for the names of bands that GDAL writes into a TIFF.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from pesto_stream.converters.image_tiff import RandomAccess, Whole
 from pesto_stream.converters.image_window import cut
 from pesto_stream.errors import EncodeError, ImageError
 from pesto_stream.model import envelope
-from pesto_stream.model.tile import Tile, Window, shifted
+from pesto_stream.model.tile import Region, Tile, Window, shifted
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -71,8 +72,10 @@ def decode_image(data: bytes, media_type: str | None, limits: Limits) -> tuple[T
     return _gdal_decode(data, found, limits), found
 
 
-def read_image(file: RandomAccess, media_type: str | None, limits: Limits, window: Window | None = None) -> tuple[Tile, str]:
-    """The image in `file`, or one window of it, and its media type.
+def read_image(
+    file: RandomAccess, media_type: str | None, limits: Limits, window: Window | Region | None = None
+) -> tuple[Tile, str]:
+    """The image in `file`, or one window of it, or the part of a region that is inside of it, and its media type.
 
     A window of a TIFF reads the blocks that it touches and no others; there the limits hold for the window, whatever the size of the
     image. In the other formats the whole image is read and the window cut out. Raises ImageError, also for a window that is not
@@ -80,12 +83,25 @@ def read_image(file: RandomAccess, media_type: str | None, limits: Limits, windo
     """
     if window is None:
         return decode_image(_all(file, limits), media_type, limits)
-    _check_window(window, None)
+    if isinstance(window, Window):
+        _check_window(window, None)
     found = _kind(file.read_at(0, SIGNATURE_BYTES), file.size, media_type)
     if found == envelope.TIFF:
         return _read_tiff_window(file, window, limits), found
     tile, found = decode_image(_all(file, limits), media_type, limits)
-    return _crop(tile, window, tile.transform), found
+    return _crop(tile, _inside(window, tile.array.shape[2], tile.array.shape[1]), tile.transform), found
+
+
+def _inside(window: Window | Region, width: int, height: int) -> Window:
+    if isinstance(window, Window):
+        return window
+    inside = window.within(width, height)
+    if min(inside.width, inside.height) < 1:
+        raise ImageError(
+            f"cannot read the region from column {window.column} and row {window.row} on: it is outside of the image of {width} x {height} "
+            "pixels"
+        )
+    return inside
 
 
 def _all(file: RandomAccess, limits: Limits) -> bytes:
@@ -122,7 +138,9 @@ def _decode_tiff(data: bytes, limits: Limits) -> Tile:
     check_decoded("TIFF", (layout.bands, layout.height, layout.width), -(-layout.bits // 8), limits)
     tiff.check_blocks(directory, layout, limits)
     tiff.check_complete(directory, layout)
-    return _gdal_decode(data, envelope.TIFF, limits, _crs_key(directory))
+    tile = _gdal_decode(data, envelope.TIFF, limits, _crs_key(directory))
+    names = tiff.band_names(directory, layout.bands)
+    return replace(tile, band_names=names) if names else tile
 
 
 def _crs_key(directory: tiff.Directory) -> Hashable:
@@ -138,9 +156,10 @@ def _crs_key(directory: tiff.Directory) -> Hashable:
     )
 
 
-def _read_tiff_window(file: RandomAccess, window: Window, limits: Limits) -> Tile:
+def _read_tiff_window(file: RandomAccess, asked: Window | Region, limits: Limits) -> Tile:
     directory = tiff.read_directory(file)
     layout = tiff.layout_of(directory)
+    window = _inside(asked, layout.width, layout.height)
     _check_window(window, (layout.width, layout.height))
     itemsize = -(-layout.bits // 8)
     check_decoded("TIFF", (layout.bands, window.height, window.width), itemsize, limits)
@@ -152,7 +171,7 @@ def _read_tiff_window(file: RandomAccess, window: Window, limits: Limits) -> Til
     tile = _crop(whole, inside, None)
     # The piece carries the georeference of the whole image.
     transform = shifted(whole.transform, window.column, window.row) if whole.transform else None
-    return Tile(tile.array, whole.crs, transform, whole.nodata)
+    return Tile(tile.array, whole.crs, transform, whole.nodata, tiff.band_names(directory, layout.bands))
 
 
 def _check_window(window: Window, size: tuple[int, int] | None) -> None:
@@ -168,7 +187,7 @@ def _crop(tile: Tile, window: Window, transform: tuple[float, float, float, floa
     _check_window(window, (tile.array.shape[2], tile.array.shape[1]))
     column, row, width, height = window
     array = np.ascontiguousarray(tile.array[:, row : row + height, column : column + width])
-    return Tile(array, tile.crs, shifted(transform, column, row) if transform else None, tile.nodata)
+    return Tile(array, tile.crs, shifted(transform, column, row) if transform else None, tile.nodata, tile.band_names)
 
 
 def encode_image(tile: Tile, media_type: str) -> bytes:
@@ -215,7 +234,7 @@ def _fits_png(array: np.ndarray[Any, Any]) -> bool:
 def choose_format(image_format: str, request_media_types: Sequence[str], tile: Tile) -> str:
     """Media type of an output image, or RASTER. `image_format`: the setting `output.image_format`.
 
-    `auto` goes by the request's first image: NPY for NPY, a raster for a raster; else TIFF where the tile is georeferenced or PNG
+    `auto` goes by the request's first image: NPY for NPY, a raster for a raster; else TIFF where anything is known of the tile's place or PNG
     cannot hold its bands or dtype, else PNG.
     """
     if image_format in NAMED:
@@ -223,4 +242,4 @@ def choose_format(image_format: str, request_media_types: Sequence[str], tile: T
     first = request_media_types[0] if request_media_types else None
     if first in (envelope.NPY, envelope.RASTER):
         return first
-    return envelope.TIFF if tile.georeferenced or not _fits_png(tile.array) else envelope.PNG
+    return envelope.TIFF if tile.placed or not _fits_png(tile.array) else envelope.PNG

@@ -21,6 +21,7 @@ from rasterio.io import BufferedDatasetWriter, DatasetReader, DatasetWriter, Mem
 from rasterio.session import DummySession
 from rasterio.transform import Affine
 
+from pesto_stream.converters.crs import is_plain
 from pesto_stream.converters.image_limits import check_decoded, check_dtype
 from pesto_stream.errors import EncodeError, ImageError
 from pesto_stream.model import envelope
@@ -147,6 +148,9 @@ def _name_of(wkt: str) -> str:
 
 @lru_cache(maxsize=256)
 def _crs_of(text: str) -> CRS:
+    """Raises CRSError, also for a text that GDAL would look up elsewhere."""
+    if not is_plain(text):
+        raise CRSError(f"'{text[:60]}' is neither an EPSG code nor plain WKT")
     return CRS.from_user_input(text)
 
 

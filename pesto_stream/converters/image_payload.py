@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pesto_stream.converters.crs import crs_of
 from pesto_stream.converters.encoding import ImageFormat, image_file
 from pesto_stream.converters.outputs import OutputReader, georeference_headers
-from pesto_stream.converters.raster import MAX_CRS_CHARACTERS, transform_of
+from pesto_stream.converters.raster import transform_of
 from pesto_stream.converters.values import EncodedImage
 from pesto_stream.converters.words import shortened
 from pesto_stream.errors import DecodeError, EnvelopeError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pesto_stream.converters.json_payload import JsonConverter
     from pesto_stream.model.envelope import Envelope
     from pesto_stream.model.invocation import Invocation
+
+
+_ROI = "roi"
 
 
 class ImageConverter:
@@ -53,7 +57,7 @@ class ImageConverter:
         return self._inputs.invocation(envelope, values)
 
     def encode(self, invocation: Invocation, outputs: dict[str, Any]) -> EncodedPayload:
-        values = self._outputs.read(outputs, invocation.context)
+        values = self._outputs.read(outputs, invocation.context, invocation.cut)
         tile = values.get(self._output) if self._output else None
         if not isinstance(tile, Tile):
             return self._as_json.encode_values(invocation, values)
@@ -66,6 +70,11 @@ class ImageConverter:
     def _parameters(self, envelope: Envelope) -> dict[str, Any]:
         fields = self._inputs.shape.fields
         given = {name: text for name, text in envelope.parameters.items() if name in fields or name not in RESERVED_PARAMETERS}
+        if _ROI in given and _ROI not in fields:
+            raise DecodeError(
+                f"header '{OUR_PREFIX}{_ROI}' asks for a region of interest: only a JSON request has one ('pesto.roi'); send the "
+                "window itself"
+            )
         if self._input in given:
             raise DecodeError(f"header '{OUR_PREFIX}{self._input}' gives an image: expected it as the record's value alone")
         return {name: self._parameter(fields.get(name), name, text) for name, text in given.items()}
@@ -103,10 +112,8 @@ def _georeference(envelope: Envelope) -> tuple[str | None, Transform | None]:
     crs, transform = envelope.parameters.get("crs"), envelope.parameters.get("transform")
     if crs is None or transform is None:
         return None, None
-    if len(crs) > MAX_CRS_CHARACTERS:
-        raise DecodeError(f"header 'pesto_crs' has {len(crs)} characters: expected at most {MAX_CRS_CHARACTERS}")
     try:
         values = [float(text) for text in transform.split()]
     except ValueError:
         raise DecodeError(f"header 'pesto_transform' is {shortened(transform)}: expected six numbers a b c d e f") from None
-    return crs, transform_of(values, "header 'pesto_transform'")
+    return crs_of(crs, "header 'pesto_crs'"), transform_of(values, "header 'pesto_transform'")

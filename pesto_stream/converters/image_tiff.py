@@ -5,6 +5,8 @@ Sources: TIFF revision 6.0, sections 2, 8 and 15; BigTIFF (http://bigtiff.org, "
 
 from __future__ import annotations
 
+import html
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -36,6 +38,7 @@ PIXEL_SCALE: Final = 33550
 TIE_POINTS: Final = 33922
 MATRIX: Final = 34264
 GEO_KEYS: Final = (34735, 34736, 34737)
+GDAL_METADATA: Final = 42112
 
 TYPES: Final = {1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u8", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "i8", 11: "f4", 12: "f8"}
 TYPES_BIG: Final = {**TYPES, 16: "u8", 17: "i8", 18: "u8"}
@@ -43,6 +46,9 @@ SIZES: Final = {code: np.dtype(name).itemsize for code, name in TYPES_BIG.items(
 HEADER_BYTES: Final = 16
 MAX_ENTRIES: Final = 1024
 MAX_VALUE_BYTES: Final = 16 << 20
+MAX_METADATA_BYTES: Final = 256 << 10
+MAX_NAME_CHARACTERS: Final = 256
+BAND_NAME: Final = re.compile(rb'<Item name="DESCRIPTION" sample="(\d{1,5})" role="description">([^<]{1,1024})</Item>')
 
 
 class RandomAccess(Protocol):
@@ -217,3 +223,26 @@ def check_complete(directory: Directory, layout: Layout) -> None:
         end = int((offsets.astype("u8") + counts.astype("u8")).max())
         if end > directory.file.size:
             raise ImageError(f"cannot read TIFF image: it is truncated, its pixels end at byte '{end}' of {directory.file.size}")
+
+
+def band_names(directory: Directory, bands: int) -> tuple[str | None, ...]:
+    """The descriptions of the bands, None for a band without; empty where there are none.
+
+    They are in a small XML text of GDAL's (tag 42112, https://gdal.org/en/stable/drivers/raster/gtiff.html, "Metadata"), which is searched
+    for these items and not parsed: it comes from anywhere.
+    """
+    entry = directory.entries.get(GDAL_METADATA)
+    if entry is None or entry.count > MAX_METADATA_BYTES or SIZES[entry.type] != 1:
+        return ()
+    try:
+        text = directory.raw(GDAL_METADATA)
+    except ImageError:  # outside of the file; the pixels may be all there, and are judged by themselves
+        return ()
+    found = {int(number): name for number, name in BAND_NAME.findall(text)}
+    names = [found.get(number) for number in range(bands)] if found else []
+    return tuple(None if name is None else _unescaped(name) for name in names)
+
+
+def _unescaped(name: bytes) -> str:
+    """GDAL escapes an item's text once by itself, and once more when it writes the XML."""
+    return html.unescape(html.unescape(name.decode("utf-8", "replace")))[:MAX_NAME_CHARACTERS]

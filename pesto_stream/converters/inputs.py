@@ -9,7 +9,7 @@ from pesto_stream.converters.schema import SchemaCheck
 from pesto_stream.converters.values import IMAGE_VALUES, mapped
 from pesto_stream.converters.words import did_you_mean, shortened
 from pesto_stream.errors import DecodeError, SchemaError
-from pesto_stream.model.invocation import Invocation, TileContext
+from pesto_stream.model.invocation import ImageInfo, Invocation, TileContext
 from pesto_stream.serde.cloudevents import attributes_of
 from pesto_stream.serde.shapes import ArrayShape, ScalarShape, Shape, shape_of
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pesto_stream.converters.base import ImageSource
     from pesto_stream.converters.limits import Limits
+    from pesto_stream.converters.roi import RegionOfInterest
     from pesto_stream.model.envelope import Envelope
     from pesto_stream.model.spec import Interface
     from pesto_stream.model.tile import Tile
@@ -35,8 +36,15 @@ class InputReader:
         self._source = source
         self._schema = SchemaCheck(interface, "input", IMAGE_VALUES, SchemaError)
 
-    def invocation(self, envelope: Envelope, values: Mapping[str, Any], payload_schema: str | None = None) -> Invocation:
-        """`values` by input name; at the places of images, one of `IMAGE_VALUES`.
+    def invocation(
+        self,
+        envelope: Envelope,
+        values: Mapping[str, Any],
+        payload_schema: str | None = None,
+        *,
+        roi: RegionOfInterest | None = None,
+    ) -> Invocation:
+        """`values` by input name; at the places of images, one of `IMAGE_VALUES`. Of the images that `roi` names, its region is read.
 
         Raises DecodeError for an input that is not declared, SchemaError for a missing or wrong one, what `ImageLoader.load` raises.
         """
@@ -44,7 +52,7 @@ class InputReader:
         given = {name: value for name, value in values.items() if value is not None or self.shape.fields[name].nullable}
         self._check_required(given)
         self._schema.check(given)
-        loader = ImageLoader(self.limits, self._source)
+        loader = ImageLoader(self.limits, self._source, roi)
         loaded = {
             name: mapped(field.shape, given[name], name, loader.load, _plain) if given.get(name) is not None else None
             for name, field in self.shape.fields.items()
@@ -52,11 +60,12 @@ class InputReader:
         return Invocation(
             envelope=envelope,
             inputs=loaded,
-            context=_context(envelope, loader.tiles),
+            context=_context(envelope, dict(zip(loader.paths, loader.tiles, strict=True))),
             tiles=tuple(loader.tiles),
             decoded_bytes=loader.decoded_bytes,
             image_media_types=tuple(loader.media_types),
             payload_schema=payload_schema,
+            cut=roi.cut(loader.regions) if roi is not None and loader.regions else None,
         )
 
     def _check_names(self, values: Mapping[str, Any]) -> None:
@@ -70,13 +79,20 @@ class InputReader:
                 raise SchemaError(f"input '{name}' is missing: the algorithm requires it")
 
 
-def _context(envelope: Envelope, tiles: list[Tile]) -> TileContext:
+def _context(envelope: Envelope, tiles: Mapping[str, Tile]) -> TileContext:
     attributes = attributes_of(envelope)
-    if not tiles:
+    images = {path: _info(tile) for path, tile in tiles.items()}
+    if not images:
         return TileContext(attributes=attributes)
-    first = tiles[0]
-    _, height, width = first.array.shape
-    return TileContext(first.crs, first.transform, first.nodata, height, width, attributes)
+    first = next(iter(images.values()))
+    return TileContext(
+        first.crs, first.transform, first.nodata, first.height, first.width, attributes, band_names=first.band_names, images=images
+    )
+
+
+def _info(tile: Tile) -> ImageInfo:
+    _, height, width = tile.array.shape
+    return ImageInfo(height, width, tile.crs, tile.transform, tile.nodata, tile.band_names)
 
 
 def _plain(path: str, shape: Shape, value: Any) -> Any:

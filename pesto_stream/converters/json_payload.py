@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pesto_stream.converters.encoding import ImageFormat, image_file
 from pesto_stream.converters.outputs import OutputReader, georeference_headers
+from pesto_stream.converters.roi import OPTIONS, region_of_interest
 from pesto_stream.converters.values import mapped
 from pesto_stream.errors import DecodeError
 from pesto_stream.model.envelope import JSON
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from pesto_stream.converters.inputs import InputReader
     from pesto_stream.model.envelope import Envelope
     from pesto_stream.model.invocation import Invocation
-
-_OPTIONS = "pesto"
 
 
 class JsonConverter:
@@ -36,14 +35,15 @@ class JsonConverter:
         values = loads(envelope.payload, "payload", max_bytes=limits.max_json_bytes, max_depth=limits.max_json_depth)
         if not isinstance(values, dict):
             raise DecodeError(f"payload is a JSON {_kind(values)}: expected an object of inputs by name")
-        if _OPTIONS in values and _OPTIONS not in self._inputs.shape.fields:
-            raise DecodeError(
-                "payload has the key 'pesto': regions of interest ('pesto.roi') are not supported yet, send the window itself"
-            )
-        return self._inputs.invocation(envelope, values)
+        if OPTIONS not in values or OPTIONS in self._inputs.shape.fields:
+            return self._inputs.invocation(envelope, values)
+        given = {name: value for name, value in values.items() if name != OPTIONS}
+        present = [name for name, value in given.items() if value is not None]
+        roi = region_of_interest(values[OPTIONS], self._inputs.shape, self._outputs.shape, present)
+        return self._inputs.invocation(envelope, given, roi=roi)
 
     def encode(self, invocation: Invocation, outputs: dict[str, Any]) -> EncodedPayload:
-        return self.encode_values(invocation, self._outputs.read(outputs, invocation.context))
+        return self.encode_values(invocation, self._outputs.read(outputs, invocation.context, invocation.cut))
 
     def encode_values(self, invocation: Invocation, values: dict[str, Any]) -> EncodedPayload:
         """The payload of outputs that `OutputReader.read` has checked."""

@@ -2,7 +2,7 @@
 
 An image output is an array (C, H, W) or (H, W) of whole numbers, floats or booleans; booleans become uint8 (0 and 1), every other
 dtype stays. With the height and width of the first input image it carries that image's CRS and transform; its nodata is what the
-algorithm set as `context.output_nodata`.
+algorithm set as `context.output_nodata`. The outputs of a region of interest have its size as it was read, and lose its margin here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pesto_stream.converters.schema import SchemaCheck
 from pesto_stream.converters.values import mapped
 from pesto_stream.converters.words import did_you_mean, shortened
 from pesto_stream.errors import EncodeError
-from pesto_stream.model.tile import Tile
+from pesto_stream.model.tile import Tile, shifted
 from pesto_stream.serde.shapes import Shape, has_image, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pesto_stream.model.invocation import TileContext
+    from pesto_stream.model.invocation import Cut, TileContext
     from pesto_stream.model.spec import Interface
 
 MAX_DEPTH = 100
@@ -39,13 +39,17 @@ class OutputReader:
         self.shape = shape_of(interface, "output")
         self._schema = SchemaCheck(interface, "output", (Tile,), EncodeError)
 
-    def read(self, outputs: Mapping[str, Any], context: TileContext) -> dict[str, Any]:
-        """Raises EncodeError naming the output that is unknown, missing, or breaks the output schema."""
+    def read(self, outputs: Mapping[str, Any], context: TileContext, cut: Cut | None = None) -> dict[str, Any]:
+        """Raises EncodeError naming the output that is unknown, missing, breaks the output schema, or has not the size to be cut."""
         self._check_names(outputs)
         nodata = _nodata(context.output_nodata)
-        values: dict[str, Any] = mapped(
-            self.shape, dict(outputs), "", lambda path, value: _tile(path, value, context, nodata), _part
-        )
+
+        def image(path: str, value: Any) -> Tile:
+            if cut is not None and path.partition("[")[0] in cut.names:
+                return _cut_tile(path, value, cut, nodata)
+            return _tile(path, value, context, nodata)
+
+        values: dict[str, Any] = mapped(self.shape, dict(outputs), "", image, _part)
         for name, field in self.shape.fields.items():
             if not field.optional and not field.nullable and values.get(name) is None:
                 raise EncodeError(f"output '{name}' is missing: the output schema requires it")
@@ -67,12 +71,13 @@ def tiles_in(value: Any) -> list[Tile]:
 
 
 def georeference_headers(values: Mapping[str, Any]) -> tuple[tuple[str, bytes], ...]:
-    """`pesto_crs` and `pesto_transform` of the first georeferenced image; all of them have the input's, so there is one for all."""
-    for tile in tiles_in(dict(values)):
-        if tile.crs is not None and tile.transform is not None:
-            numbers = " ".join(repr(float(value)) for value in tile.transform)
-            return (("pesto_crs", tile.crs.encode()), ("pesto_transform", numbers.encode()))
-    return ()
+    """`pesto_crs` and `pesto_transform` of the georeferenced images, where it is the same for all of them."""
+    places = {(tile.crs, tile.transform) for tile in tiles_in(dict(values)) if tile.georeferenced}
+    if len(places) != 1:
+        return ()
+    crs, transform = places.pop()
+    numbers = " ".join(repr(float(value)) for value in transform or ())
+    return (("pesto_crs", (crs or "").encode()), ("pesto_transform", numbers.encode()))
 
 
 def _tile(path: str, value: Any, context: TileContext, nodata: float | None) -> Tile:
@@ -80,6 +85,18 @@ def _tile(path: str, value: Any, context: TileContext, nodata: float | None) -> 
     if array.shape[1:] == (context.height, context.width):
         return Tile(array, context.crs, context.transform, nodata)
     return Tile(array, nodata=nodata)
+
+
+def _cut_tile(path: str, value: Any, cut: Cut, nodata: float | None) -> Tile:
+    array = _pixels(path, value)
+    if array.shape[1:] != (cut.height, cut.width):
+        raise EncodeError(
+            f"output '{path}' has {array.shape[2]} x {array.shape[1]} pixels: 'pesto.roi.target_out' names it, so the margin is cut from "
+            f"it, and {cut.width} x {cut.height} were expected as in the input"
+        )
+    column, row, width, height = cut.inner
+    inner = np.ascontiguousarray(array[:, row : row + height, column : column + width])
+    return Tile(inner, cut.crs, shifted(cut.transform, column, row) if cut.transform else None, nodata)
 
 
 def _pixels(path: str, value: Any) -> np.ndarray[Any, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pesto_stream.converters.crs import crs_of
 from pesto_stream.converters.words import shortened
 from pesto_stream.errors import EncodeError, ImageError
 from pesto_stream.model.tile import Tile, Transform
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pesto_stream.converters.limits import Limits
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
-MAX_CRS_CHARACTERS = 16_384
 _DIMENSIONS = 3
 _COEFFICIENTS = 6
 
@@ -37,7 +37,9 @@ def tile_of(raster: Mapping[str, Any], limits: Limits) -> Tile:
             f"expected {expected}"
         )
     array = np.frombuffer(raster["data"], dtype).reshape(bands, height, width)
-    return Tile(array.astype(dtype.newbyteorder("="), copy=False), _crs(raster["crs"]), _transform(raster), raster["nodata"])
+    return Tile(
+        array.astype(dtype.newbyteorder("="), copy=False), crs_of(raster["crs"], "raster"), _transform(raster), raster["nodata"]
+    )
 
 
 def raster_of(tile: Tile) -> dict[str, Any]:
@@ -83,12 +85,6 @@ def _check_limits(bands: int, height: int, width: int, itemsize: int, limits: Li
         raise ImageError(f"raster has {width} x {height} pixels: expected at most {limits.max_pixels} in all")
     if decoded > limits.max_decoded_bytes:
         raise ImageError(f"raster takes {decoded} bytes: expected at most {limits.max_decoded_bytes}")
-
-
-def _crs(crs: str | None) -> str | None:
-    if crs is not None and len(crs) > MAX_CRS_CHARACTERS:
-        raise ImageError(f"raster has a CRS of {len(crs)} characters: expected at most {MAX_CRS_CHARACTERS}")
-    return crs or None
 
 
 def _transform(raster: Mapping[str, Any]) -> Transform | None:

@@ -7,7 +7,6 @@ Source: RFC 9110 (ranges: section 14).
 from __future__ import annotations
 
 import re
-import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from pesto_stream.converters.image import Whole
 from pesto_stream.errors import FetchRefused, StoreUnavailable
 from pesto_stream.fetch.connect import CheckedBackend, Current, resolve
 from pesto_stream.fetch.reading import HEAD_BYTES, Extents
+from pesto_stream.fetch.trust import refusal, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,11 +51,18 @@ class Answer:
 class HttpFiles:
     """Opener for http and https: one pool of connections for all threads."""
 
-    def __init__(self, settings: Urls, policy: Policy, resolver: Callable[[str, int], list[str]] = resolve) -> None:
+    def __init__(
+        self,
+        settings: Urls,
+        policy: Policy,
+        resolver: Callable[[str, int], list[str]] = resolve,
+        trusted: str | None = None,
+    ) -> None:
+        """`trusted`: certificates of more authorities than the system's, in PEM form."""
         self._settings, self._policy = settings, policy
         self._current = Current()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=tls_context(trusted),
             max_connections=CONNECTIONS,
             keepalive_expiry=30,
             network_backend=CheckedBackend(policy, self._current, resolver),
@@ -106,7 +113,10 @@ class HttpFiles:
         location = answer.headers.get("location", "")
         if not location:
             raise FetchRefused(f"cannot read '{answer.target.masked}': it answers with a redirect to nowhere")
-        url = urljoin(answer.target.url, location)
+        try:
+            url = urljoin(answer.target.url, location)
+        except ValueError as error:
+            raise FetchRefused(f"cannot read '{answer.target.masked}': it redirects to what is no URL ({error})") from error
         if not url.lower().startswith(("http://", "https://")):
             raise FetchRefused(f"cannot read '{answer.target.masked}': it redirects to another scheme than http and https")
         try:
@@ -151,8 +161,8 @@ class HttpFiles:
         except (httpcore.ReadTimeout, httpcore.WriteTimeout) as error:
             raise budget.too_slow() from error
         except (httpcore.TimeoutException, httpcore.NetworkError) as error:
-            if isinstance(error, httpcore.ConnectError) and "certificate" in str(error).lower():
-                raise FetchRefused(f"cannot read '{budget.shown}': the server's certificate is not trusted ({error})") from error
+            if refused := refusal(error):
+                raise FetchRefused(f"cannot read '{budget.shown}': {refused}") from error
             raise StoreUnavailable(
                 f"cannot read '{budget.shown}': {type(error).__name__}: {error or 'no answer in time'}"
             ) from error

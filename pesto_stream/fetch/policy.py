@@ -140,8 +140,8 @@ def _parse_file(rest: str, shown: str) -> Target:
         raise FetchRefused(f"cannot read '{shown}': expected file:///folder/file, without a host")
     if "?" in path or "#" in path:
         raise FetchRefused(f"cannot read '{shown}': a file URL has no query or fragment; percent-encode '?' and '#'")
-    plain = unquote(path, errors="strict") if _valid_escapes(path) else "\0"
-    if "\0" in plain:
+    plain = _unquoted(path)
+    if plain is None or "\0" in plain:
         raise FetchRefused(f"cannot read '{shown}': its percent-encoding is not valid")
     return Target("file", "", None, _without_dots("/" + re.sub("/+", "/", plain)), "", shown)
 
@@ -161,6 +161,14 @@ def _parse_http(scheme: str, rest: str, shown: str) -> Target:
     path = _without_dots(_path(parts.path or "/", shown))
     query = quote(parts.query, safe=SAFE_QUERY)
     return Target(scheme, _host(parts.hostname or "", shown), port or PORTS[scheme], path, query, shown)
+
+
+def _unquoted(path: str) -> str | None:
+    """None for escapes that are none, or that are not UTF-8."""
+    try:
+        return unquote(path, errors="strict") if _valid_escapes(path) else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _valid_escapes(text: str) -> bool:

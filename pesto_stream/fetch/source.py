@@ -9,6 +9,7 @@ from pesto_stream.errors import FetchRefused, ImageError, StoreUnavailable
 from pesto_stream.fetch.local import LocalFiles
 from pesto_stream.fetch.policy import SCHEMES, STORES, Policy
 from pesto_stream.fetch.reading import Budget
+from pesto_stream.fetch.trust import authorities
 
 if TYPE_CHECKING:
     from pesto_stream.clock import Clock
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pesto_stream.converters.limits import Limits
     from pesto_stream.fetch.policy import Target
     from pesto_stream.metrics import Metrics
-    from pesto_stream.model.tile import Tile, Window
+    from pesto_stream.model.tile import Region, Tile, Window
 
 RESULTS: Final = {FetchRefused: "refused", ImageError: "invalid", StoreUnavailable: "unavailable"}
 
@@ -33,14 +34,17 @@ class Opener(Protocol):
 
 
 class UrlImageSource:
-    """Implements `converters.base.ImageSource`. Safe to use from several threads."""
+    """Implements `converters.base.ImageSource`. Safe to use from several threads. Raises ConfigurationError for `urls.allow` and
+    `urls.ca_file` that cannot be used.
+    """
 
     def __init__(self, settings: Urls, limits: Limits, metrics: Metrics, clock: Clock) -> None:
         self._settings, self._limits, self._metrics, self._clock = settings, limits, metrics, clock
         self._policy = Policy(settings.allow, allow_private=settings.allow_private)
+        self._trusted = authorities(settings.ca_file)
         self._openers: dict[str, Opener] = {"file": LocalFiles(self._policy)}
 
-    def read(self, url: str, window: Window | None = None) -> tuple[Tile, str]:
+    def read(self, url: str, window: Window | Region | None = None) -> tuple[Tile, str]:
         """The image behind `url`, or one window of it, and its media type. The signature says what it is, not the server's
         Content-Type: object stores call most images `application/octet-stream`.
 
@@ -56,7 +60,7 @@ class UrlImageSource:
         self._metrics.count("pesto_fetched_images_total", scheme=label, result="ok")
         return result
 
-    def _read(self, url: str, window: Window | None) -> tuple[Tile, str]:
+    def _read(self, url: str, window: Window | Region | None) -> tuple[Tile, str]:
         target = self._policy.check(url)
         opener = self._opener(target.scheme)
         budget = Budget(self._clock, self._settings.timeout_seconds, self._limits.max_encoded_bytes, target.masked)
@@ -79,10 +83,10 @@ class UrlImageSource:
         if scheme in STORES:
             from pesto_stream.fetch.store import ObjectStores  # noqa: PLC0415
 
-            return dict.fromkeys(STORES, ObjectStores(self._settings))
+            return dict.fromkeys(STORES, ObjectStores(self._settings, self._trusted))
         from pesto_stream.fetch.http import HttpFiles  # noqa: PLC0415
 
-        return dict.fromkeys(("http", "https"), HttpFiles(self._settings, self._policy))
+        return dict.fromkeys(("http", "https"), HttpFiles(self._settings, self._policy, trusted=self._trusted))
 
     def close(self) -> None:
         """Close idle connections."""

@@ -5,6 +5,7 @@ The endpoint and the credentials are the operator's settings; a record only choo
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
@@ -31,13 +32,17 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 1 << 20
 RETRIES: Final = {"max_retries": 1, "retry_timeout": timedelta(seconds=10)}
 """Few: the runtime itself backs off and tries again."""
+CERTIFICATE: Final = re.compile(r"InvalidCertificate\(\s*(\w+)")
+"""Where the library's trace says why it refused a server's certificate; its first line does not."""
 
 
 class ObjectStores:
-    """Opener for s3 and gs: one client per bucket (the allow-list bounds their number)."""
+    """Opener for s3 and gs: one client per bucket (the allow-list bounds their number). `trusted`: certificates of more authorities
+    than the system's, in PEM form.
+    """
 
-    def __init__(self, settings: Urls) -> None:
-        self._settings = settings
+    def __init__(self, settings: Urls, trusted: str | None = None) -> None:
+        self._settings, self._trusted = settings, trusted
         self._stores: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
@@ -73,11 +78,12 @@ class ObjectStores:
 
     def _client(self, endpoint: str | None) -> dict[str, Any]:
         settings = self._settings
-        return {
+        options = {
             "allow_http": bool(endpoint and endpoint.startswith("http://")),
             "connect_timeout": timedelta(seconds=settings.connect_timeout_seconds),
             "timeout": timedelta(seconds=settings.timeout_seconds),
         }
+        return options if self._trusted is None else {**options, "root_certificate": self._trusted}
 
     def _s3(self, bucket: str) -> S3Store:
         settings = self._settings
@@ -132,10 +138,13 @@ def _translated(budget: Budget) -> Iterator[None]:
         if budget.clock.now() >= budget.end:
             raise budget.too_slow() from error
         raise StoreUnavailable(
-            f"cannot read '{budget.shown}': the object store does not answer as it should ({_first(error)})"
+            f"cannot read '{budget.shown}': the object store does not answer as it should ({_words(error)})"
         ) from error
 
 
-def _first(error: BaseException) -> str:
+def _words(error: BaseException) -> str:
     """The first line: the rest is a trace with the request's URL."""
-    return str(error).strip().splitlines()[0][:200]
+    text = str(error)
+    if refused := CERTIFICATE.search(text):
+        return f"its certificate is refused: {refused[1]}; the file of a private authority is named in urls.ca_file"
+    return text.strip().splitlines()[0][:200]

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
+UNREADABLE_HEADERS: Headers = (("\ufffd", None),)
+"""Stand for the headers of a record that has one whose name is not UTF-8: no client of ours can read any of them."""
+
 
 class TopicPartition(NamedTuple):
     topic: str

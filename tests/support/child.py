@@ -1,9 +1,7 @@
 """A server as a child process on a loopback port, which ends with the process that started it, however that ends."""
 
 import contextlib
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -32,17 +30,12 @@ class Child:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, cwd=self._folder,
             )  # fmt: skip
         assert self._guard.stdout is not None
-        self.pid = int(self._guard.stdout.readline())
+        self._guard.stdout.readline()  # the child's process id: it runs
         try:
             self._wait(time.monotonic() + seconds)
         except BaseException:
             self.close()
             raise
-
-    def kill(self) -> None:
-        """A crash."""
-        os.kill(self.pid, signal.SIGKILL)
-        self._guard.wait()
 
     def close(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # it has ended by itself

@@ -9,8 +9,6 @@
 <!-- ctrl-c: terminal=2 -->                ends what runs in that terminal
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+
 from support.waiting import wait_until
 
 Headers = Sequence[tuple[str, bytes | str]]
@@ -12,7 +13,9 @@ Headers = Sequence[tuple[str, bytes | str]]
 
 class ForeignProducer:
     def __init__(self, bootstrap_servers: str, **properties: Any) -> None:
-        self._client = Producer({"bootstrap.servers": bootstrap_servers, "message.max.bytes": 67_000_000, "log_level": 2, **properties})
+        self._client = Producer(
+            {"bootstrap.servers": bootstrap_servers, "message.max.bytes": 67_000_000, "log_level": 2, **properties}
+        )
         self.failures: list[Any] = []
 
     def send(
@@ -52,7 +55,7 @@ class ForeignConsumer:
         self._client.subscribe(list(topics))
         self.messages: list[Any] = []
 
-    def __enter__(self) -> "ForeignConsumer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -75,7 +78,9 @@ class ForeignConsumer:
 
     def read_to_end(self) -> None:
         """Everything that is in the topics now."""
-        ends = {(at.topic, at.partition): self._client.get_watermark_offsets(at, timeout=30)[1] for at in self._client.assignment()}
+        ends = {
+            (at.topic, at.partition): self._client.get_watermark_offsets(at, timeout=30)[1] for at in self._client.assignment()
+        }
 
         def there() -> bool:
             self.poll()

@@ -1,8 +1,8 @@
 """A whole runtime on the broker in memory: the real loop, ledger, stages, pipeline and converters around a function.
 
-    with Runtime(lambda invocation: {"value": 2 * invocation.inputs["value"]}) as runtime:
-        runtime.send({"value": 1})
-        runtime.until(lambda: runtime.results())
+with Runtime(lambda invocation: {"value": 2 * invocation.inputs["value"]}) as runtime:
+    runtime.send({"value": 1})
+    runtime.until(lambda: runtime.results())
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
-from support.builders import IMAGE, an_interface
-from support.waiting import wait_until
 
 from pesto_stream.broker.memory import MemoryBroker
 from pesto_stream.clock import SystemClock
@@ -36,6 +34,8 @@ from pesto_stream.runtime.retry import RetryPolicy, Waiting
 from pesto_stream.runtime.rules import Rules, State
 from pesto_stream.runtime.sender import Sender
 from pesto_stream.runtime.workers import Workers
+from support.builders import IMAGE, an_interface
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,12 +113,10 @@ class Runtime:
         )
         converters = Converters(SPEC, Limits(), source or NoImages())
         addressing = Addressing(OUTPUT, DEAD, "pesto.result", "/pesto/doubler/1.0", "doubler/1.0")
-        pipeline = Pipeline(converters, FunctionAlgorithm(function), addressing, self.clock)
+        pipeline = self.pipeline = Pipeline(converters, FunctionAlgorithm(function), addressing, self.clock)
         producer = self.broker.producer()
         sender = Sender(producer, pipeline, self.metrics, events.put)
-        self.workers = Workers(
-            pipeline, sender, self.budget, self.clock, self.metrics, events.put, algorithm_threads=threads
-        )
+        self.workers = Workers(pipeline, sender, self.budget, self.clock, self.metrics, events.put, algorithm_threads=threads)
         state = State(self.ledger, Lanes(), Waiting(), self.budget, FlowControl(self.budget, hold_seconds))
         self.processor = StreamProcessor(
             self.consumer, producer, self.workers, state, a_rulebook(**rules), events, self.clock, self.reporter
@@ -131,7 +129,7 @@ class Runtime:
         except BaseException as failure:  # noqa: BLE001 - handed to the test
             self.failure = failure
 
-    def __enter__(self) -> Runtime:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -149,7 +147,9 @@ class Runtime:
         assert not self._thread.is_alive(), "the loop did not end"
         return self.failure
 
-    def send(self, value: Any, *, key: bytes | None = None, partition: int | None = 0, headers: Any = JSON_HEADERS) -> ConsumerRecord:
+    def send(
+        self, value: Any, *, key: bytes | None = None, partition: int | None = 0, headers: Any = JSON_HEADERS
+    ) -> ConsumerRecord:
         payload = value if isinstance(value, bytes | None) else orjson.dumps(value)
         return self.broker.append(ProducerRecord(INPUT, key, payload, headers), partition)
 

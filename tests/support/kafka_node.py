@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from support import guarded, kafka_jars
+from support.child import reserved_port
 
 READY_SECONDS = 120.0
 CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -64,7 +65,7 @@ class KafkaNode:
         self._folder = Path(tempfile.mkdtemp(prefix="pesto-kafka-", dir=_fast_folder()))
         self._log = self._folder / "server.log"
         # bound, never listening, held until close: Linux lets the JVM listen on them and gives them to nobody else
-        self._held = [_reserved_port(), _reserved_port()]
+        self._held = [reserved_port(), reserved_port()]
         port, controller_port = (held.getsockname()[1] for held in self._held)
         self._address = ("127.0.0.1", port)
         self.bootstrap_servers = f"127.0.0.1:{port}"
@@ -150,10 +151,3 @@ def _fast_folder() -> str | None:
     if shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 4 << 30:
         return str(shared)
     return None
-
-
-def _reserved_port() -> socket.socket:
-    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    return held

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+
 from support.waiting import wait_until
 
 _LISTENS = re.compile(r"sidecar listens on [^ ]*?:(\d+)")
@@ -24,7 +25,11 @@ class Member:
         """`topics` are input, output, dead letter; `settings` by key with `__` for the dot (`algorithm__concurrency=2`)."""
         self._folder = folder
         self._port: int | None = None
-        given = {"log.format": "json", "commit.interval_seconds": 0.2, **{key.replace("__", "."): value for key, value in settings.items()}}
+        given = {
+            "log.format": "json",
+            "commit.interval_seconds": 0.2,
+            **{key.replace("__", "."): value for key, value in settings.items()},
+        }
         flags = [part for key, value in given.items() for part in ("--set", f"{key}={_text(value)}")]
         names = ("--input-topic", topics[0], "--output-topic", topics[1], "--dead-letter-topic", topics[2])
         address = ("--bootstrap-servers", bootstrap_servers, "--group-id", group, "--http-port", "0")

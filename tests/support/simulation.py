@@ -80,7 +80,9 @@ class World:
         number, kind = len(self.kinds), self.random.choice(KINDS)
         self.kinds.append(kind)
         self.interruptions[number] = self.random.randint(1, 2) if kind == "interrupted" else 0
-        value: bytes | None = orjson.dumps({"value": number} | ({"image": f"http://store/{kind}"} if kind in ("image", "refused") else {}))
+        value: bytes | None = orjson.dumps(
+            {"value": number} | ({"image": f"http://store/{kind}"} if kind in ("image", "refused") else {})
+        )
         if kind in ("tombstone", "not json"):
             value = None if kind == "tombstone" else b"{"
         key = self.random.choice([None, b"a", b"b"])
@@ -268,9 +270,10 @@ class Member:
         jobs = self.processor._open
         records = sum(job.record.size for job in jobs)
         tiles = sum(job.invocation.decoded_bytes for job in jobs if job.invocation is not None)
-        assert records <= self.budget.intake_bytes + 2 * LARGEST_RECORD, f"records of {records} bytes"
+        # a partition that is assigned while all are paused gives one record before it is paused as well
+        assert records <= self.budget.intake_bytes + 5 * LARGEST_RECORD, f"records of {records} bytes"
         assert tiles <= LIMIT_BYTES + DECODERS * LARGEST_TILE, f"tiles of {tiles} bytes"
-        assert self.budget.bytes == sum(job.charged_bytes for job in jobs)
+        assert self.budget.bytes == sum(job.charged_bytes for job in jobs) >= records + tiles
         assert self.budget._unfolded == sum(job.unfolded for job in jobs)
         if self.loop.done:
             self.check_counts()

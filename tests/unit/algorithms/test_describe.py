@@ -1,6 +1,7 @@
 import json
 
 import jsonschema
+import pytest
 from support.projects import IMAGE, METADATA, NUMBER, a_loaded_project
 
 from pesto_stream.algorithms.describe import KafkaDescription, describe_document, version_document
@@ -116,3 +117,10 @@ def test_the_version_document_is_version_json_and_what_runs_it(tmp_path):
     assert version_document(project, "0.1.0") == {"version": "1.2.3", "other": "x", "__packaging": "PESTO Stream 0.1.0"}
     project = a_loaded_project(tmp_path, files={"pesto/api/version.json": {"version": "own"}})
     assert version_document(project, "0.1.0")["version"] == "own"
+
+
+@pytest.mark.parametrize(("content", "media_type"), [(None, "application/json"), ("image/png", "image/png")])
+def test_the_link_to_process_has_the_media_type_that_the_output_schema_names(tmp_path, content, media_type):
+    outputs = {"mask": IMAGE, **({"content": content} if content else {})}
+    project = a_loaded_project(tmp_path, outputs=outputs, required_outputs=["mask"])
+    assert describe_document(project, links=["execution"])["_links"]["execution"]["type"] == media_type

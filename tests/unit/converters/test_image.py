@@ -366,3 +366,12 @@ def test_npy_headers_of_other_kinds_are_refused():
     np.lib.format.write_array(file, images.ramp(), version=(3, 0))
     with pytest.raises(ImageError, match=r"format version is '03.00'"):
         decode(file.getvalue())
+
+
+def test_a_transform_without_a_crs_is_not_lost_to_a_png():
+    tile = Tile(np.zeros((1, 4, 5), np.uint8), transform=(10.0, 0.0, 5.0, 0.0, -10.0, 6.0))
+
+    media_type = choose_format("auto", (TIFF,), tile)
+
+    assert media_type == TIFF
+    assert decode_image(encode_image(tile, media_type), TIFF, LIMITS)[0].transform == tile.transform

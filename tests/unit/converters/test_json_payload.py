@@ -49,11 +49,6 @@ def test_a_payload_over_the_size_limit_is_refused():
         converters(limits=Limits(max_json_bytes=999)).decode(an_envelope(payload=b" " * 1000))
 
 
-def test_a_region_of_interest_is_refused_rather_than_ignored():
-    with pytest.raises(DecodeError, match=r"'pesto\.roi'\) are not supported yet"):
-        converters().decode(json_envelope({"image": base64_of(TILE), "pesto": {"roi": {"lines": {"first": 0, "number": 2}}}}))
-
-
 def test_an_input_may_be_named_pesto_all_the_same():
     spec = a_spec(an_interface(pesto={"type": "integer"}))
     assert converters(spec).decode(json_envelope({"pesto": 1})).inputs == {"pesto": 1}
