@@ -18,6 +18,10 @@
     ├─ TransientError               trouble outside: retried with back-off, then the runtime stops
     │  ├─ BrokerUnavailable
     │  └─ StoreUnavailable          an object store or HTTP server that is down
+    ├─ NotCompatible                a schema that the registry's rule refuses                 exit 5
+    ├─ RequestRefused               about ONE request over HTTP, which was not begun: the client may try again
+    │  ├─ TooManyRequests
+    │  └─ NotServing                starting, draining, stopped
     └─ FatalError                   stop, non-zero exit, nothing committed beyond what is settled   exit 3
        ├─ DeadLetterUnavailable
        ├─ DeviceLost
@@ -105,6 +109,22 @@ class BrokerUnavailable(TransientError):
 
 class StoreUnavailable(TransientError):
     """An object store or HTTP server is down."""
+
+
+class NotCompatible(PestoStreamError):
+    """A schema that may not follow the one that is registered; nothing was registered."""
+
+
+class RequestRefused(PestoStreamError):
+    """A request over HTTP that was not done, through no fault of its own; worth trying again."""
+
+
+class TooManyRequests(RequestRefused):
+    """As many requests as this process takes at once are being worked on."""
+
+
+class NotServing(RequestRefused):
+    """This process does not take requests now, or gave the request up when it stopped."""
 
 
 class FatalError(PestoStreamError):

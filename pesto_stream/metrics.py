@@ -48,6 +48,8 @@ DECLARATIONS: Final = (
     Declaration("pesto_consumer_lag_records", "gauge", "End of the partition minus committed offset.", ("topic", "partition")),
     Declaration("pesto_rebalances_total", "counter", "Assignments that changed.", ("event",)),
     Declaration("pesto_commits_total", "counter", "Offset commits.", ("result",)),
+    Declaration("pesto_requests_total", "counter", "Processing requests over HTTP.", ("outcome",)),
+    Declaration("pesto_open_requests", "gauge", "Processing requests over HTTP that are being worked on."),
     Declaration("pesto_fetched_images_total", "counter", "Images read from URLs.", ("scheme", "result")),
     Declaration("pesto_fetched_bytes_total", "counter", "Bytes read from URLs.", ("scheme",)),
 )

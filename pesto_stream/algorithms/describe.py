@@ -111,10 +111,10 @@ def describe_document(
 
 
 def _links_of(project: Project) -> dict[str, _Link]:
-    """The processing resource answers in the media type that the output schema names as its `content`, else in JSON."""
+    """The type of the processing resource is the media type that the output schema names as its `content`, else PESTO's sentence."""
     content = whole_fields(project.output_schema).get("content")
-    execution = _LINKS["execution"]
-    return {**_LINKS, "execution": execution._replace(type=content) if content else execution}
+    execution = _LINKS["execution"]._replace(type=content if isinstance(content, str) else _COMPLEX)
+    return {**_LINKS, "execution": execution}
 
 
 def version_document(project: Project, runtime_version: str) -> dict[str, Any]:
@@ -139,12 +139,6 @@ def _side(document: Mapping[str, Any], interface: Interface) -> Schema:
         "properties": properties_of(document),
     }
     return side | {key: whole[key] for key in ("required", "content") if whole.get(key)}
-
-
-def _links(project: Project) -> dict[str, _Link]:
-    content = project.output_schema.get("content")
-    execution = _LINKS["execution"]._replace(type=content if isinstance(content, str) else _COMPLEX)
-    return {**_LINKS, "execution": execution}
 
 
 def _link(link: _Link, base_url: str) -> dict[str, str]:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.cimpl import NewTopic
 
 from pesto_stream.broker.kafka_errors import translate
 from pesto_stream.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _log = logging.getLogger("pesto_stream.broker")
 
@@ -51,3 +52,15 @@ class KafkaAdmin:
         except FutureTimeout:
             raise BrokerUnavailable(f"cannot create topic '{name}': no answer within {timeout_seconds:g} s") from None
         return True
+
+    def largest_records(self, topics: Iterable[str], timeout_seconds: float) -> dict[str, int]:
+        """`max.message.bytes` by topic, without those of which it cannot be known (no right to ask, a broker that does not say)."""
+        asked = [ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics]
+        found = self._client.describe_configs(asked, request_timeout=timeout_seconds)
+        sizes: dict[str, int] = {}
+        for resource, future in found.items():
+            try:
+                sizes[resource.name] = int(future.result(timeout_seconds)["max.message.bytes"].value)
+            except (KafkaException, FutureTimeout, KeyError, ValueError) as unknown:
+                _log.debug("the largest record of topic '%s' is not known: %s", resource.name, unknown)
+        return sizes

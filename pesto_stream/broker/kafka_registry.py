@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SCHEMA_CHARACTERS = 1 << 20
 _NOT_ALLOWED = (401, 403)
+_NOT_FOUND = 404
 _BUSY = (408, 425, 429)
 _SERVER_ERROR = 500
 
@@ -47,6 +48,16 @@ class KafkaSchemaRegistry:
         text = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
         doing = f"register the output schema under subject '{subject}'"
         return int(_asked(lambda: self._client.register_schema(subject, Schema(text, "AVRO")), doing, FatalError))
+
+    def compatible(self, subject: str, schema: dict[str, Any]) -> bool:
+        text = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
+        doing = f"compare the schema with the latest one of subject '{subject}'"
+        try:
+            return bool(_asked(lambda: self._client.test_compatibility(subject, Schema(text, "AVRO")), doing, FatalError))
+        except FatalError as error:
+            if getattr(error.__cause__, "http_status_code", None) == _NOT_FOUND:
+                return True  # nothing was registered under this name yet
+            raise
 
     def close(self) -> None:
         self._client.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pesto_stream.errors import ConfigurationError, FatalError, PestoStreamError, RecordError, TransientError
+from pesto_stream.errors import ConfigurationError, FatalError, NotCompatible, PestoStreamError, RecordError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ _CODES: tuple[tuple[type[PestoStreamError], ExitCode], ...] = (
     (FatalError, ExitCode.FATAL),
     (TransientError, ExitCode.TRANSIENT),
     (RecordError, ExitCode.NO),
+    (NotCompatible, ExitCode.NO),
 )
 
 

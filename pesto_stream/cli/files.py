@@ -60,17 +60,20 @@ class ResultFolder:
 
         Raises RecordError for a record that is no result, ConfigurationError where a file cannot be written.
         """
-        envelope = cloudevents.parse(record, None)
-        files = self._files(envelope)
+        target = self._folder / safe_name(cloudevents.parse(record, None).id)
+        self.write_into(target, record)
+        return target
+
+    def write_into(self, target: Path, record: ConsumerRecord) -> None:
+        """The files of one result into the folder `target`. Raises as `write`."""
+        files = self._files(cloudevents.parse(record, None))
         files["headers.json"] = _json_bytes(_headers(record))
-        target = self._folder / safe_name(envelope.id)
         try:
             target.mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
                 (target / name).write_bytes(content)
         except OSError as failure:
             raise ConfigurationError(f"cannot write '{failure.filename}': {failure.strerror}") from failure
-        return target
 
     def _files(self, envelope: media.Envelope) -> dict[str, bytes]:
         if envelope.content_type == media.JSON:

@@ -14,6 +14,7 @@ from pesto_stream.converters.avro_values import encoded_datum, to_datum
 from pesto_stream.converters.image import sniff
 from pesto_stream.converters.inputs import InputReader
 from pesto_stream.converters.registry import Converters
+from pesto_stream.converters.roi import OPTIONS
 from pesto_stream.converters.values import EncodedImage
 from pesto_stream.converters.words import did_you_mean
 from pesto_stream.errors import ConfigurationError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from pesto_stream.converters.limits import Limits
     from pesto_stream.model.spec import AlgorithmSpec
-    from pesto_stream.model.tile import Window
+    from pesto_stream.model.tile import Region, Window
     from pesto_stream.serde.registry_port import SchemaRegistry
     from pesto_stream.serde.shapes import Shape
 
@@ -153,7 +154,8 @@ class RequestBuilder:
     def _check_values(self, values: dict[str, Any]) -> None:
         """Against the input schema, before they become any payload; images behind URLs are the runtime's to read."""
         envelope = Envelope("", "", None, JSON, b"")
-        InputReader(self._spec.input, self._limits, _Unread()).invocation(envelope, values)
+        given = {name: value for name, value in values.items() if name != OPTIONS or name in self._shape.fields}
+        InputReader(self._spec.input, self._limits, _Unread()).invocation(envelope, given)
 
     def _check(self, record: ProducerRecord) -> None:
         """Decode it as the runtime will."""
@@ -165,8 +167,9 @@ class RequestBuilder:
 class _Unread:
     """Stands for images that are not looked at here. See `converters.base.ImageSource`."""
 
-    def read(self, url: str, window: Window | None = None) -> tuple[Tile, str]:  # noqa: ARG002 - the port's signature
-        return Tile(np.zeros((1, 1, 1), np.uint8)), TIFF
+    def read(self, url: str, window: Window | Region | None = None) -> tuple[Tile, str]:  # noqa: ARG002 - the port's signature
+        size = (1, 1) if window is None else (window.height or 1, window.width or 1)
+        return Tile(np.broadcast_to(np.uint8(0), (1, *size))), TIFF
 
 
 def _image(name: str, path: Path | None, text: str) -> EncodedImage | str:

@@ -234,7 +234,7 @@ def _fits_png(array: np.ndarray[Any, Any]) -> bool:
 def choose_format(image_format: str, request_media_types: Sequence[str], tile: Tile) -> str:
     """Media type of an output image, or RASTER. `image_format`: the setting `output.image_format`.
 
-    `auto` goes by the request's first image: NPY for NPY, a raster for a raster; else TIFF where anything is known of the tile's place or PNG
+    `auto` goes by the request's first image: NPY for NPY, a raster for a raster; else TIFF where the tile's place is known or PNG
     cannot hold its bands or dtype, else PNG.
     """
     if image_format in NAMED:

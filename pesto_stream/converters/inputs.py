@@ -86,7 +86,14 @@ def _context(envelope: Envelope, tiles: Mapping[str, Tile]) -> TileContext:
         return TileContext(attributes=attributes)
     first = next(iter(images.values()))
     return TileContext(
-        first.crs, first.transform, first.nodata, first.height, first.width, attributes, band_names=first.band_names, images=images
+        first.crs,
+        first.transform,
+        first.nodata,
+        first.height,
+        first.width,
+        attributes,
+        band_names=first.band_names,
+        images=images,
     )
 
 

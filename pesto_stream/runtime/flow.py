@@ -9,8 +9,8 @@ from enum import Enum, auto
 class Budget:
     """Bytes in flight: records between poll and delivery, with their decoded tiles and encoded results.
 
-    Any thread may change it. `decoded` counts the tiles that are decoded and not yet done: when there are any, a decoder waits for
-    room before it begins another, so that the bound holds for what records grow into as well.
+    Any thread may change it. `unfolded` counts the decoded tiles and the results that are not yet done with: when there are any, a decoder
+    waits for room before it begins another, so that the bound holds for what records grow into as well.
     """
 
     INTAKE_SHARE = 0.6
@@ -20,7 +20,7 @@ class Budget:
         self.limit_bytes = limit_bytes
         self.intake_bytes = int(limit_bytes * self.INTAKE_SHARE)
         self._bytes = 0
-        self._decoded = 0
+        self._unfolded = 0
         self._room = threading.Condition()
 
     @property
@@ -37,17 +37,17 @@ class Budget:
         """Bytes of records that may still be taken."""
         return max(0, self.intake_bytes - self._bytes)
 
-    def change(self, amount: int, *, decoded: int = 0) -> None:
+    def change(self, amount: int, *, unfolded: int = 0) -> None:
         with self._room:
             self._bytes += amount
-            self._decoded += decoded
-            if amount < 0 or decoded < 0:
+            self._unfolded += unfolded
+            if amount < 0 or unfolded < 0:
                 self._room.notify_all()
 
     def wait_for_room(self, timeout_seconds: float) -> bool:
-        """Until there is room, or nothing decoded is left that could make any. False after the time-out."""
+        """Until there is room, or nothing is left that could make any. False after the time-out."""
         with self._room:
-            return self._room.wait_for(lambda: self._bytes < self.limit_bytes or self._decoded <= 0, timeout_seconds)
+            return self._room.wait_for(lambda: self._bytes < self.limit_bytes or self._unfolded <= 0, timeout_seconds)
 
 
 class Intake(Enum):

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from pesto_stream.model.outcome import Outcome
     from pesto_stream.model.record import ConsumerRecord, ProducerRecord
     from pesto_stream.runtime.ledger import PartitionLedger
+    from pesto_stream.runtime.way import Way
 
 
 @dataclass(slots=True, eq=False)
 class Job:
     """A record in flight.
 
-    One thread at a time works on it, and hands it on through a queue. `charged_bytes` is what it holds of the budget. `begun` says that
+    One thread at a time works on it, and hands it on through a queue. `charged_bytes` is what it holds of the budget, `unfolded` how many
+    things are among that which it will give back by itself: its decoded tiles, its result. `begun` says that
     the algorithm was called: such a job is waited for on revocation, others are left to the next owner. `settling` says that its fate is
-    decided (a time-out and a late result cannot both decide it).
+    decided (a time-out and a late result cannot both decide it). `way` is how it is done, None: as records are.
     """
 
     record: ConsumerRecord
@@ -29,12 +31,14 @@ class Job:
     lane: Hashable | None
     entered_at: float
     charged_bytes: int = 0
+    unfolded: int = 0
     attempts: int = 0
     begun: bool = False
     settling: bool = False
     invocation: Invocation | None = None
     outputs: dict[str, Any] | None = None
     error: RecordError | None = None
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,10 +142,11 @@ class Ledger:
             if (ledger := self._partitions.get(partition)) is not None:
                 ledger.note_committed(offset)
 
-    def forget_committed(self) -> None:
-        """A commit failed somewhere: say everything again."""
-        for ledger in self._partitions.values():
-            ledger.note_committed(None)
+    def forget_committed(self, partitions: Iterable[TopicPartition] | None = None) -> None:
+        """What stands at the broker is not known (a commit failed somewhere, or may yet): say it again, for these or for all."""
+        for partition in self._partitions if partitions is None else partitions:
+            if (ledger := self._partitions.get(partition)) is not None:
+                ledger.note_committed(None)
 
     @property
     def in_flight(self) -> int:

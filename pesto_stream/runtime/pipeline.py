@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pesto_stream.errors import EncodeError, PestoStreamError, UnexpectedError
+from pesto_stream.errors import AlgorithmError, EncodeError, PestoStreamError, UnexpectedError
 from pesto_stream.log import get_logger
 from pesto_stream.runtime.dead_letter import dead_letter
 from pesto_stream.serde.cloudevents import parse, result_record
@@ -58,7 +58,13 @@ class Pipeline:
     def run(self, record: ConsumerRecord, invocation: Invocation) -> dict[str, Any]:
         """Raises AlgorithmError, DeviceLost."""
         with _nothing_unforeseen(record, ALGORITHM):
-            return self._algorithm.process(invocation)
+            try:
+                return self._algorithm.process(invocation)
+            except Exception:
+                raise
+            except BaseException as stop:
+                # No signal reaches a worker's thread: the algorithm itself raised it, and unheard it would end the thread in silence.
+                raise AlgorithmError(f"{type(stop).__name__}: raised by the algorithm, which may not stop the runtime") from stop
 
     def encode(self, record: ConsumerRecord, invocation: Invocation, outputs: dict[str, Any]) -> ProducerRecord:
         """The result's record. Raises EncodeError for outputs that break the output schema, or are too large."""

@@ -12,15 +12,14 @@ and stops).
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from queue import Empty
 from typing import TYPE_CHECKING
 
-from pesto_stream.broker.base import Position
 from pesto_stream.errors import AlgorithmTimeout, BrokerUnavailable, FatalError, TransientError
 from pesto_stream.log import get_logger
 from pesto_stream.model.outcome import Outcome
 from pesto_stream.model.snapshot import RunState
+from pesto_stream.runtime.commits import Commits
 from pesto_stream.runtime.flow import Intake
 from pesto_stream.runtime.job import Broken, CommitRefused, Delivered, Dropped, Interrupted, Job, Undelivered
 from pesto_stream.runtime.ordering import lane_of
@@ -31,15 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from queue import SimpleQueue
 
-    from pesto_stream.broker.base import Consumer, Producer
+    from pesto_stream.broker.base import Consumer, Position, Producer
     from pesto_stream.clock import Clock
     from pesto_stream.model.record import ConsumerRecord, TopicPartition
-    from pesto_stream.runtime.flow import Budget, FlowControl
     from pesto_stream.runtime.job import Event
-    from pesto_stream.runtime.ledger import Ledger
-    from pesto_stream.runtime.ordering import Lanes, Ordering
     from pesto_stream.runtime.reporter import Reporter
-    from pesto_stream.runtime.retry import RetryPolicy, Waiting
+    from pesto_stream.runtime.rules import Rules, State
     from pesto_stream.runtime.workers import Workers
 
 _log = get_logger(__name__)
@@ -52,33 +48,8 @@ _FLUSH_SECONDS = 5.0
 _JOIN_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that the loop goes by; all times in seconds."""
-
-    input_topic: str
-    ordering: Ordering
-    retry: RetryPolicy
-    commit_interval_seconds: float
-    drain_seconds: float
-    revoke_seconds: float
-    unavailable_timeout_seconds: float
-    algorithm_timeout_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The pure objects that the loop asks."""
-
-    ledger: Ledger
-    lanes: Lanes[Job]
-    waiting: Waiting[Job]
-    budget: Budget
-    flow: FlowControl
-
-
 class StreamProcessor:
-    """A member of the group at work. `run` is called once, by one thread, which is the only one that touches the state."""
+    """A member at work. `run` is called once, by one thread, which alone touches the state. A drain waits for `requests` as well."""
 
     def __init__(
         self,
@@ -91,6 +62,7 @@ class StreamProcessor:
         clock: Clock,
         reporter: Reporter,
         jitter: Callable[[], float] = random.random,
+        requests: Callable[[], Iterable[Job]] = tuple,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
@@ -101,15 +73,16 @@ class StreamProcessor:
         self._events = events
         self._clock = clock
         self._reporter = reporter
-        self._jitter = jitter
+        self._jitter, self._requests = jitter, requests
         self._open: set[Job] = set()
         self._paused: frozenset[TopicPartition] = frozenset()
         self._stops = 0
         self._closing = False
+        self._hopeless = False
         self.hung = False
         """After `run`: whether some thread still works, so that the process can only be ended from outside."""
         self._failure: FatalError | TransientError | None = None
-        self._commit_due = clock.now()
+        self._commits = Commits(consumer, state.ledger, reporter, self._fail, rules.commit_interval_seconds, clock.now())
         self._connected_at = clock.now()
 
     # -- life
@@ -117,13 +90,15 @@ class StreamProcessor:
     def run(self) -> None:
         """Work until a stop is asked for. Raises what made it stop: FatalError, or TransientError for trouble that lasted too long."""
         self._connected_at = self._clock.now()
-        self._consumer.subscribe([self._rules.input_topic], self)
-        self._workers.start()
-        self._reporter.enter(RunState.RUNNING)
         try:
+            self._consumer.subscribe([self._rules.input_topic], self)
+            self._workers.start()
+            self._reporter.enter(RunState.RUNNING)
             while self._stops == 0 and self._failure is None:
                 self._turn()
             self._drain()
+        except Exception as bug:  # noqa: BLE001 - the outermost handler of the loop: it ends as a failure that says so
+            self._break(bug)
         finally:
             self._close()
         if self._failure is not None:
@@ -140,44 +115,70 @@ class StreamProcessor:
         self._retry_due(now)
         self._watch_time()
         self._take(now)
-        self._commit_if_due(now)
+        self._commits.if_due(now)
         self._report(now)
 
     def _drain(self) -> None:
-        """Finish what is in flight within the budget of time. After a failure only what the algorithm has begun, and only where the
-        failure was a tile's: with the broker or a store down, nothing more can be settled."""
-        if self._failure is None or self._reporter.timed_out:
+        """Finish what is in flight within the budget of time; after a tile that ran over its time, only what the algorithm has begun."""
+        if not self._hopeless:
             self._reporter.enter(RunState.DRAINING)
-            begun_only = self._failure is not None
-            if begun_only:
+            if failed := self._failure is not None:
                 self._stop_taking(frozenset(self._ledger.partitions))
-            self._pump(self._open_jobs, self._rules.drain_seconds, begun_only=begun_only)
+            jobs = self._requests  # asked at each turn, as the open ones are
+            self._pump(lambda: (*self._open, *jobs()), self._rules.drain_seconds, self._poll_only, begun_only=failed)
         if (left := len(self._open)) > 0:
             _log.warning("left_in_flight", records=left, reason="stopped before they were settled; they stay uncommitted")
 
     def _close(self) -> None:
         self._closing = True
         self._workers.stop()
-        for ledger in self._ledger:
-            ledger.stop_taking()
-        if self._reachable():
-            self._producer.flush(_FLUSH_SECONDS)
+        self._stop_taking(frozenset(self._ledger.partitions))
+        if self._ledger.partitions and self._reachable():
+            self._guard(lambda: self._producer.flush(_FLUSH_SECONDS))
             self._hear()
-            self._commit(wait=True)
+            self._commits.settle()
         self._ledger.end(self._ledger.partitions)
+        self._producer.close()  # before the join: it frees a worker that waits for room in the client's queue
         self.hung = not self._workers.join(_JOIN_SECONDS)
-        self._consumer.close()
-        self._producer.close()
+        self._leave()
         self._reporter.enter(RunState.STOPPED)
+
+    def _leave(self) -> None:
+        try:
+            self._consumer.close()
+        except TransientError as trouble:
+            self._reporter.commit_refused(str(trouble))  # all that leaving still does for us is to make up for commits
+        except FatalError as failure:
+            self._fail(failure)
 
     def _reachable(self) -> bool:
         """Whether a final flush and commit may be tried without waiting for a broker that is known to be away."""
         return not isinstance(self._failure, BrokerUnavailable) and self._consumer.connected
 
-    def _fail(self, error: FatalError | TransientError) -> None:
+    def _fail(self, error: FatalError | TransientError, *, hopeless: bool = True) -> None:
+        """The first failure ends the run. `hopeless`: nothing that is in flight can be settled any more, so nothing waits for it."""
+        self._hopeless = self._hopeless or hopeless
         if self._failure is None:
             self._failure = error
             self._reporter.failed(error)
+
+    def _break(self, bug: Exception) -> None:
+        """What a bug has left in the ledger cannot be trusted: nothing more is committed."""
+        _log.exception("bug_in_the_loop", reason=repr(bug))
+        self._ledger.end(self._ledger.partitions)
+        failure = FatalError(f"bug in the loop: {bug!r}")
+        failure.__cause__ = bug
+        self._fail(failure)
+
+    def _guard(self, serve: Callable[[], object]) -> None:
+        """A call that serves delivery reports; a client that fails in it has failed for good."""
+        try:
+            serve()
+        except (FatalError, TransientError) as failure:
+            self._fail(failure)
+
+    def _wait_for_reports(self, seconds: float = _HOLD_SECONDS) -> None:
+        self._guard(lambda: self._producer.poll(seconds))
 
     # -- new records
 
@@ -185,24 +186,34 @@ class StreamProcessor:
         intake = self._flow.decide(now)
         self._set_paused(pause=intake is Intake.PAUSE)
         if intake is Intake.HOLD:
-            self._producer.poll(_HOLD_SECONDS)
+            self._wait_for_reports()
             return
         for record in self._poll(_BUSY_POLL_SECONDS if self._open else _IDLE_POLL_SECONDS):
             self._accept(record, now)
-        self._watch_connection()
 
     def _poll(self, timeout_seconds: float) -> Sequence[ConsumerRecord]:
         try:
-            return self._consumer.poll(timeout_seconds, _MAX_RECORDS_PER_POLL, max(1, self._budget.free_bytes))
+            records = self._consumer.poll(timeout_seconds, _MAX_RECORDS_PER_POLL, max(1, self._budget.free_bytes))
         except TransientError as trouble:
             _log.warning("poll_failed", reason=str(trouble))
+            self._watch_connection(answered=False)
+            self._wait_for_reports(_IDLE_POLL_SECONDS)  # or trouble that is told at once would make the loop spin
         except FatalError as failure:
             self._fail(failure)
+        else:
+            self._watch_connection(answered=self._consumer.connected)
+            return records
         return ()
 
-    def _watch_connection(self) -> None:
+    def _poll_only(self) -> None:
+        """Stay a member without taking: a drain may outlast the group's patience. What an assignment still brings is left unread."""
+        self._set_paused(pause=True)
+        self._poll(_HOLD_SECONDS)
+
+    def _watch_connection(self, *, answered: bool) -> None:
+        """Trouble that a poll tells counts as no answer, even from a broker that is there."""
         now = self._clock.now()
-        if self._consumer.connected:
+        if answered:
             self._connected_at = now
         elif now - self._connected_at > self._rules.unavailable_timeout_seconds:
             away = f"no broker has answered for {self._rules.unavailable_timeout_seconds:g} s"
@@ -244,10 +255,7 @@ class StreamProcessor:
 
     def _hear(self) -> None:
         """Serve delivery reports and everything that was told since."""
-        try:
-            self._producer.poll(0)
-        except FatalError as failure:
-            self._fail(failure)
+        self._wait_for_reports(0)
         try:
             while True:
                 self._handle(self._events.get_nowait())
@@ -282,15 +290,19 @@ class StreamProcessor:
         self._finish(job)
 
     def _finish(self, job: Job) -> None:
+        """The next one of its lane may begin. Those that are not wanted any more go in a loop: a lane may be long."""
         self._forget(job)
-        following = self._lanes.leave(job.lane)
-        if following is not None:
-            self._start(following)
+        while (following := self._lanes.leave(job.lane)) is not None:
+            if following.ledger.taking:
+                return self._workers.submit(following)
+            self._reporter.stale(following, "queue")
+            self._forget(following)
+        return None
 
     def _forget(self, job: Job) -> None:
         self._open.discard(job)
-        self._budget.change(-job.charged_bytes)
-        job.charged_bytes = 0
+        self._budget.change(-job.charged_bytes, unfolded=-job.unfolded)
+        job.charged_bytes = job.unfolded = 0
 
     def _undelivered(self, event: Undelivered) -> None:
         if refused_for_size(event):
@@ -303,10 +315,10 @@ class StreamProcessor:
         job.attempts += 1
         job.begun = job.settling = False
         self._reporter.interrupted(job, error)
-        if self._rules.retry.exhausted(job.attempts):
-            self._fail(error)
-        elif not job.ledger.taking:
+        if not job.ledger.taking:
             self._drop(job, "retry")
+        elif self._rules.retry.exhausted(job.attempts):
+            self._fail(error)
         else:
             self._waiting.add(self._clock.now() + self._rules.retry.backoff(job.attempts, self._jitter), job)
 
@@ -324,33 +336,14 @@ class StreamProcessor:
                 over = AlgorithmTimeout(f"the algorithm did not return within {limit:g} s (algorithm.timeout_seconds)")
                 self._workers.reject(job, over)
                 self._reporter.over_time(job)
-                self._fail(FatalError(f"{over}; tile {job.record.position} is a dead letter, the process starts afresh"))
-
-    # -- offsets
-
-    def _commit_if_due(self, now: float) -> None:
-        if now >= self._commit_due:
-            self._commit_due = now + self._rules.commit_interval_seconds
-            self._commit(wait=False)
-
-    def _commit(self, partitions: Iterable[TopicPartition] | None = None, *, wait: bool) -> None:
-        offsets = self._ledger.uncommitted(partitions)
-        if not offsets:
-            return
-        try:
-            self._consumer.commit({tp: Position(offset) for tp, offset in offsets.items()}, wait=wait)
-        except TransientError as trouble:
-            self._reporter.commit_refused(str(trouble))
-        except FatalError as failure:
-            self._fail(failure)
-        else:
-            self._ledger.note_committed(offsets)
-            self._reporter.committed(len(offsets))
+                afresh = FatalError(f"{over}; tile {job.record.position} is a dead letter, the process starts afresh")
+                self._fail(afresh, hopeless=False)
 
     # -- rebalance: called inside consumer.poll and close
 
     def on_assigned(self, partitions: Mapping[TopicPartition, Position | None]) -> None:
         self._reporter.rebalanced("assigned", partitions)
+        self._paused -= partitions.keys()  # one that was paused before comes back without its pause
         for partition, position in partitions.items():
             self._ledger.assign(partition, None if position is None else position.offset)
 
@@ -359,9 +352,10 @@ class StreamProcessor:
         self._reporter.rebalanced("revoked", partitions)
         chosen = frozenset(partitions)
         self._stop_taking(chosen)
-        if self._failure is None and not self._closing:
-            self._pump(lambda: [j for j in self._open_jobs() if j.record.topic_partition in chosen], self._rules.revoke_seconds)
-        self._commit(partitions, wait=True)
+        if not self._closing:
+            mine = _of(chosen)
+            self._pump(lambda: filter(mine, self._open), self._rules.revoke_seconds, self._wait_for_reports)
+        self._commits.settle(partitions)
         self._ledger.end(partitions)
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -380,13 +374,12 @@ class StreamProcessor:
         for job in self._waiting.remove(_of(partitions)):
             self._drop(job, "retry")
 
-    def _open_jobs(self) -> list[Job]:
-        return list(self._open)
-
-    def _pump(self, jobs: Callable[[], list[Job]], seconds: float, *, begun_only: bool = True) -> None:
+    def _pump(
+        self, jobs: Callable[[], Iterable[Job]], seconds: float, wait: Callable[[], None], *, begun_only: bool = True
+    ) -> None:
         """Serve reports until those jobs are settled (or only those that the algorithm has begun), or the time is over."""
         deadline = self._clock.now() + seconds
-        while self._stops < 2 and self._clock.now() < deadline:  # noqa: PLR2004 - a second stop aborts
+        while not self._hopeless and self._stops < 2 and self._clock.now() < deadline:  # noqa: PLR2004 - a second stop aborts
             self._reporter.turned()
             self._hear()
             if not any(job.begun or not begun_only for job in jobs()):
@@ -394,8 +387,8 @@ class StreamProcessor:
             now = self._clock.now()
             self._retry_due(now)
             self._watch_time()
-            self._commit_if_due(now)
-            self._producer.poll(_HOLD_SECONDS)
+            self._commits.if_due(now)
+            wait()
 
     # -- what others see
 

@@ -12,6 +12,7 @@ from pesto_stream.errors import FatalError, RecordError, TransientError
 from pesto_stream.runtime.job import Broken, Dropped, Interrupted
 from pesto_stream.runtime.pipeline import ALGORITHM, DECODE, ENCODE
 from pesto_stream.runtime.stages import Stage
+from pesto_stream.runtime.way import Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ _ROOM_POLL_SECONDS = 0.1
 
 
 class Workers:
-    """`tell` takes the events for the loop and may be called by any thread."""
+    """`tell` takes the events for the loop and may be called by any thread. `stage` makes a stage: its name, work, threads, clock."""
 
     def __init__(
         self,
@@ -42,17 +43,17 @@ class Workers:
         decode_threads: int = 1,
         algorithm_threads: int = 1,
         encode_threads: int = 1,
+        stage: Callable[[str, Callable[[Job], None], int, Clock], Stage] = Stage,
     ) -> None:
-        self._pipeline = pipeline
-        self._sender = sender
+        self._usual = Way(pipeline, sender, tell)
         self._budget = budget
         self._clock = clock
         self._metrics = metrics
         self._tell = tell
         self._deciding = Lock()
-        self._decode = Stage(DECODE, self._guarded(DECODE, self._decode_one), decode_threads, clock)
-        self._algorithm = Stage(ALGORITHM, self._guarded(ALGORITHM, self._run_one), algorithm_threads, clock)
-        self._encode = Stage(ENCODE, self._guarded(ENCODE, self._encode_one), encode_threads, clock)
+        self._decode = stage(DECODE, self._guarded(DECODE, self._decode_one), decode_threads, clock)
+        self._algorithm = stage(ALGORITHM, self._guarded(ALGORITHM, self._run_one), algorithm_threads, clock)
+        self._encode = stage(ENCODE, self._guarded(ENCODE, self._encode_one), encode_threads, clock)
         self.stages = (self._decode, self._algorithm, self._encode)
 
     def start(self) -> None:
@@ -68,8 +69,8 @@ class Workers:
         self._enter(self._encode, job)
 
     def give_up(self, job: Job) -> bool:
-        """Take the fate of a running job out of the algorithm's hands; False: it has just returned and is being settled."""
-        return self._decide(job)
+        """Take the fate of a running job out of the algorithm's hands; False: it has just returned, and is being settled or tried again."""
+        return job.begun and self._decide(job)
 
     def running(self, stage: str) -> list[Running]:
         return next(s.running() for s in self.stages if s.name == stage)
@@ -96,8 +97,8 @@ class Workers:
     def _decode_one(self, job: Job) -> None:
         if not self._room_for(job):
             return self._drop(job, DECODE)
-        invocation = self._pipeline.decode(job.record)
-        self._charge(job, invocation.decoded_bytes, decoded=1)
+        invocation = self._way(job).pipeline.decode(job.record)
+        self._charge(job, invocation.decoded_bytes, unfolded=1)
         job.invocation = invocation
         return self._enter(self._algorithm, job)
 
@@ -113,7 +114,7 @@ class Workers:
         if not self._begin(job):
             return self._drop(job, ALGORITHM)
         try:
-            outputs = self._pipeline.run(job.record, job.invocation)
+            outputs = self._way(job).pipeline.run(job.record, job.invocation)
         except (RecordError, TransientError):
             if not self._decide(job):
                 return None  # it ran over its time and has its dead letter
@@ -134,18 +135,24 @@ class Workers:
             return first
 
     def _encode_one(self, job: Job) -> None:
-        if not job.ledger.live:
+        if _is_over(job):
             return self._drop(job, ENCODE)
         if job.error is not None:
-            return self._sender.dead_letter(job, job.error)
+            self._release_tile(job)
+            return self._way(job).outbox.dead_letter(job, job.error)
         assert job.invocation is not None  # the stages before have put them there
         assert job.outputs is not None
-        result = self._pipeline.encode(job.record, job.invocation, job.outputs)
+        result = self._way(job).pipeline.encode(job.record, job.invocation, job.outputs)
         self._release_tile(job)
-        self._charge(job, result.size)
-        return self._sender.result(job, result)
+        if _is_over(job):  # once more: an encoder may take its time
+            return self._drop(job, ENCODE)
+        self._charge(job, result.size, unfolded=1)
+        return self._way(job).outbox.result(job, result)
 
     # -- what the steps share
+
+    def _way(self, job: Job) -> Way:
+        return job.way or self._usual
 
     def _enter(self, stage: Stage, job: Job) -> None:
         job.entered_at = self._clock.now()
@@ -153,15 +160,16 @@ class Workers:
 
     def _drop(self, job: Job, stage: str) -> None:
         self._release_tile(job)
-        self._tell(Dropped(job, stage))
+        self._way(job).tell(Dropped(job, stage))
 
-    def _charge(self, job: Job, amount: int, *, decoded: int = 0) -> None:
+    def _charge(self, job: Job, amount: int, *, unfolded: int) -> None:
         job.charged_bytes += amount
-        self._budget.change(amount, decoded=decoded)
+        job.unfolded += unfolded
+        self._budget.change(amount, unfolded=unfolded)
 
     def _release_tile(self, job: Job) -> None:
         if job.invocation is not None:
-            self._charge(job, -job.invocation.decoded_bytes, decoded=-1)
+            self._charge(job, -job.invocation.decoded_bytes, unfolded=-1)
         job.invocation = job.outputs = None
 
     def _guarded(self, stage: str, step: Callable[[Job], None]) -> Callable[[Job], None]:
@@ -169,30 +177,36 @@ class Workers:
 
         def work(job: Job) -> None:
             began = self._clock.now()
-            self._metrics.observe("pesto_wait_seconds", began - job.entered_at, stage=stage)
             try:
-                step(job)
-            except RecordError as error:
-                self._reject_here(job, error)
-            except TransientError as error:
-                self._release_tile(job)
-                self._tell(Interrupted(job, error))
+                self._metrics.observe("pesto_wait_seconds", began - job.entered_at, stage=stage)
+                self._attempt(step, job)
+                self._metrics.observe("pesto_stage_seconds", self._clock.now() - began, stage=stage)
             except FatalError as error:
                 self._tell(Broken(error))
-            except Exception as bug:  # noqa: BLE001 - the outermost handler of a thread: the loop stops, nothing is lost silently
-                self._tell(
-                    Broken(
-                        FatalError(f"bug in stage {stage} at {job.record.position}: {bug!r}").with_traceback(bug.__traceback__)
-                    )
-                )
-            self._metrics.observe("pesto_stage_seconds", self._clock.now() - began, stage=stage)
+            except BaseException as bug:  # noqa: BLE001 - a thread that died unheard would hold its partition for ever: the loop stops
+                failure = FatalError(f"bug in stage {stage} at {job.record.position}: {bug!r}")
+                self._tell(Broken(failure.with_traceback(bug.__traceback__)))
 
         return work
+
+    def _attempt(self, step: Callable[[Job], None], job: Job) -> None:
+        try:
+            step(job)
+        except RecordError as error:
+            self._reject_here(job, error)
+        except TransientError as error:
+            self._release_tile(job)
+            self._way(job).tell(Interrupted(job, error))
 
     def _reject_here(self, job: Job, error: RecordError) -> None:
         self._release_tile(job)
         if job.ledger.live:
             job.begun = True  # something is sent for it, so a revocation waits for the answer
-            self._sender.dead_letter(job, error)
+            self._way(job).outbox.dead_letter(job, error)
         else:
-            self._tell(Dropped(job, error.stage))
+            self._way(job).tell(Dropped(job, error.stage))
+
+
+def _is_over(job: Job) -> bool:
+    """Whether its assignment is; another thread ends it."""
+    return not job.ledger.live

@@ -5,7 +5,6 @@ GDAL opens the drivers named here and no others, on plain files, without the fil
 
 from __future__ import annotations
 
-import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -16,6 +15,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as _Window
 
+from pesto_stream.converters.crs import is_plain
 from pesto_stream.converters.image import SIGNATURE_BYTES, sniff
 from pesto_stream.errors import ConfigurationError, ImageError
 from pesto_stream.model.envelope import JP2, JPEG, PNG, TIFF
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _DRIVERS: Final = {TIFF: "GTiff", JP2: "JP2OpenJPEG", PNG: "PNG", JPEG: "JPEG"}
-_EPSG: Final = re.compile(r"EPSG:(\d{1,9})")
-_WKT: Final = re.compile(r"[A-Z_]+\[")
 _KINDS: Final = "GeoTIFF, JPEG 2000, PNG and JPEG are read"
 _NO_COMPANIONS: Final = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 
@@ -119,11 +117,10 @@ def _crs_text(crs: Any) -> str | None:
 
 def is_crs(text: str) -> bool:
     """Whether a stranger's text is an EPSG code or WKT that GDAL knows. Nothing else is tried: GDAL would take names of files, too."""
-    epsg = _EPSG.fullmatch(text)
-    if epsg is None and _WKT.match(text) is None:
+    if not is_plain(text):
         return False
     try:
-        return bool(rasterio.CRS.from_epsg(int(epsg[1])) if epsg else rasterio.CRS.from_wkt(text))
+        return bool(rasterio.CRS.from_user_input(text))
     except CRSError:
         return False
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pesto_stream.errors import DecodeError, EnvelopeError
 from pesto_stream.model.envelope import AVRO, IMAGE_TYPES, JSON, Envelope
-from pesto_stream.model.record import ProducerRecord
+from pesto_stream.model.record import UNREADABLE_HEADERS, ProducerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,10 @@ def parse(record: ConsumerRecord, default_content_type: str | None) -> Envelope:
     """
     if len(record.headers) > MAX_HEADERS:
         raise EnvelopeError(f"record has {len(record.headers)} headers: expected at most {MAX_HEADERS}")
+    if record.headers == UNREADABLE_HEADERS:
+        raise EnvelopeError(
+            "record has a header whose name is not UTF-8, so none of its headers can be read: see the record itself at its source position"
+        )
     claims = any(name == "ce_specversion" for name, _ in record.headers)
     attributes = _attributes(record.headers, strict=claims)
     if claims:

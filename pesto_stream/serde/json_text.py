@@ -15,14 +15,23 @@ from pesto_stream.errors import DecodeError, EncodeError
 PARSER_DEPTH = 1024
 """orjson's own limit, so that parsing cannot overflow the stack whatever ours is."""
 
+MAX_VALUES = 500_000
+"""Brackets, commas and colons of one text. A value takes some 80 bytes of memory once it is parsed, and as few as two or three as text:
+without this bound a text of many empty lists would unfold to thirty times its size.
+"""
+
 
 def loads(data: bytes | bytearray | memoryview | str, what: str, *, max_bytes: int, max_depth: int) -> Any:
     """The value; `what` names it in messages ("input 'roi'", "payload").
 
-    Raises DecodeError for what is no JSON, is larger than `max_bytes` or nested deeper than `max_depth` levels.
+    Raises DecodeError for what is no JSON, is larger than `max_bytes`, has more than MAX_VALUES values or is nested deeper than
+    `max_depth` levels.
     """
     if len(data) > max_bytes:
         raise DecodeError(f"{what} is JSON of {len(data)} bytes: expected at most {max_bytes}")
+    values = _marks(data)
+    if values > MAX_VALUES:
+        raise DecodeError(f"{what} is JSON of about {values} values: expected at most {MAX_VALUES}")
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -45,6 +54,14 @@ def dumps(value: Any, what: str) -> bytes:
 
 def _too_deep(what: str, depth: str, limit: int) -> DecodeError:
     return DecodeError(f"{what} is JSON nested {depth} levels deep: expected at most {limit}")
+
+
+def _marks(data: bytes | bytearray | memoryview | str) -> int:
+    """A bound on the number of values, without parsing: what stands inside of texts is counted as well."""
+    if isinstance(data, str):
+        return sum(map(data.count, ("[", "{", ",", ":")))
+    text = bytes(data) if isinstance(data, memoryview) else data
+    return sum(map(text.count, (b"[", b"{", b",", b":")))
 
 
 def _depth(value: Any, limit: int) -> int:

@@ -19,3 +19,9 @@ class SchemaRegistry(Protocol):
 
         Raises FatalError when the registry refuses it (not compatible, no right), StoreUnavailable when it does not answer.
         """
+
+    def compatible(self, subject: str, schema: dict[str, Any]) -> bool:
+        """Whether the registry's rule for the subject lets the schema follow its latest one; a subject that is new takes any.
+
+        Raises FatalError, StoreUnavailable as `register`.
+        """

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pesto_stream import __version__
 from pesto_stream.algorithms.binding import load_algorithm
 from pesto_stream.algorithms.describe import version_document
+from pesto_stream.broker.kafka_admin import KafkaAdmin
 from pesto_stream.broker.kafka_check import check_properties
 from pesto_stream.broker.kafka_consumer import KafkaConsumer
 from pesto_stream.broker.kafka_producer import KafkaProducer
-from pesto_stream.broker.kafka_properties import consumer_properties, in_flight_limit_bytes, producer_properties
+from pesto_stream.broker.kafka_properties import admin_properties, consumer_properties, in_flight_limit_bytes, producer_properties
 from pesto_stream.clock import SystemClock
-from pesto_stream.config.model import MIB
-from pesto_stream.converters.registry import Converters
 from pesto_stream.fetch.source import UrlImageSource
 from pesto_stream.log import get_logger
 from pesto_stream.metrics import Metrics
@@ -24,27 +23,34 @@ from pesto_stream.runtime.flow import Budget, FlowControl
 from pesto_stream.runtime.job import CommitRefused
 from pesto_stream.runtime.ledger import Ledger
 from pesto_stream.runtime.ordering import Lanes
-from pesto_stream.runtime.pipeline import ALGORITHM, DECODE, ENCODE, Addressing, Pipeline
-from pesto_stream.runtime.processor import Rules, State, StreamProcessor
+from pesto_stream.runtime.pipeline import ALGORITHM, DECODE, ENCODE, Pipeline
+from pesto_stream.runtime.processor import StreamProcessor
 from pesto_stream.runtime.reporter import Reporter
 from pesto_stream.runtime.retry import RetryPolicy, Waiting
+from pesto_stream.runtime.rules import Rules, State
 from pesto_stream.runtime.sender import Sender
 from pesto_stream.runtime.startup import Stopped, await_topics
 from pesto_stream.runtime.workers import Workers
 from pesto_stream.service.http import Documents, Sidecar
-from pesto_stream.service.openapi import document as openapi_document
-from pesto_stream.wiring.documents import describe
-from pesto_stream.wiring.parts import limits_of, schema_registry, settled, topics_of
+from pesto_stream.wiring.algorithm import addressing_of, converters_of
+from pesto_stream.wiring.documents import asyncapi, describe, openapi
+from pesto_stream.wiring.parts import limits_of, settled, topics_of
+from pesto_stream.wiring.processing import gateway, processing, request_pipeline
+from pesto_stream.wiring.sizes import warn_of_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pesto_stream.algorithms.base import Algorithm
     from pesto_stream.algorithms.project import Project
     from pesto_stream.clock import Clock
     from pesto_stream.config.model import Settings
-    from pesto_stream.model.spec import AlgorithmSpec
-    from pesto_stream.runtime.job import Event
+    from pesto_stream.runtime.gateway import Gateway
+    from pesto_stream.runtime.job import Event, Job
 
 _log = get_logger(__name__)
+
+_ASK_SECONDS = 5.0
 
 
 class Runtime:
@@ -58,9 +64,10 @@ class Runtime:
         self._topics = topics_of(self.settings)
         self._limits = limits_of(self.settings)
         self._source = UrlImageSource(self.settings.urls, self._limits, self.metrics, self._clock)
-        self._converters = self._build_converters(project.spec)
+        self._converters = converters_of(self.settings, project, self._source, self._topics)
         self.board = Board(self._clock, loop_stuck_after_seconds=self.settings.health.loop_stuck_seconds)
         self._processor: StreamProcessor | None = None
+        self._gateway: Gateway | None = None
         self._stops = 0
         self.hung = False
         """After `run`: whether a thread never came back, so that only `os._exit` ends the process."""
@@ -75,7 +82,7 @@ class Runtime:
         sidecar = self._start_sidecar()
         algorithm: Algorithm | None = None
         try:
-            algorithm = load_algorithm(self.project)
+            algorithm = load_algorithm(self.project, without_gpu=self.settings.algorithm.without_gpu)
             algorithm.on_start()
             self.board.publish(algorithm_loaded=True)
             for note in self.project.notes:
@@ -107,14 +114,22 @@ class Runtime:
             stopping=lambda: self._stops > 0,
         )
         self.board.publish(broker_connected=True)
+        self._look_at_sizes()
         self._processor = self._build_processor(algorithm, producer)
         for _ in range(self._stops):
             self._processor.request_stop()
         self._processor.run()
 
+    def _look_at_sizes(self) -> None:
+        topics = self._topics
+        admin = KafkaAdmin(admin_properties(self.settings, self._client_id()))
+        warn_of_sizes(admin.largest_records((topics.input, topics.dead_letter), _ASK_SECONDS), topics.input, topics.dead_letter)
+
     def _end(self, algorithm: Algorithm | None) -> None:
         if self._processor is not None:
             self.hung = self._processor.hung
+        if self._gateway is not None:
+            self._gateway.close()
         if algorithm is not None and not self.hung:
             algorithm.on_stop()
         self._source.close()
@@ -123,30 +138,30 @@ class Runtime:
 
     # -- parts
 
-    def _build_converters(self, spec: AlgorithmSpec) -> Converters:
-        output = self.settings.output
-        return Converters(
-            spec,
-            self._limits,
-            self._source,
-            content_type=output.content_type,
-            image_format=output.image_format,
-            registry=schema_registry(self.settings),
-            output_subject=f"{self._topics.output}-value",
-        )
-
     def _build_processor(self, algorithm: Algorithm, producer: KafkaProducer) -> StreamProcessor:
         events: SimpleQueue[Event] = SimpleQueue()
         reporter = Reporter(self.board, self.metrics, self._clock)
         budget = Budget(in_flight_limit_bytes(self.settings))
-        pipeline = Pipeline(self._converters, algorithm, self._addressing(), self._clock)
+        pipeline = Pipeline(self._converters, algorithm, addressing_of(self.settings, self.project, self._topics), self._clock)
         sender = Sender(producer, pipeline, self.metrics, events.put)
         workers = self._build_workers(pipeline, sender, budget, events, algorithm)
-        consumer = KafkaConsumer(self._consumer_properties(), on_commit_failed=lambda reason: events.put(CommitRefused(reason)))
+        consumer = KafkaConsumer(
+            self._consumer_properties(),
+            on_commit_failed=lambda reason: events.put(CommitRefused(reason)),
+            on_records_lost=reporter.lost,
+        )
         state = State(Ledger(), Lanes(), Waiting(), budget, FlowControl(budget))
         self.board.watch(workers.oldest_seconds, workers.queued)
         self.board.publish(stuck_after_seconds=self._stuck_after(), in_flight_limit_bytes=budget.limit_bytes)
-        return StreamProcessor(consumer, producer, workers, state, self._rules(), events, self._clock, reporter)
+        if self.settings.http.process:
+            requests = request_pipeline(self.settings, self.project, algorithm, self._source, self._clock)
+            self._gateway = gateway(self.settings, requests, workers, budget, self._clock, self.metrics, self.board)
+        return StreamProcessor(
+            consumer, producer, workers, state, self._rules(), events, self._clock, reporter, requests=self._requests
+        )
+
+    def _requests(self) -> Sequence[Job]:
+        return () if self._gateway is None else self._gateway.jobs
 
     def _build_workers(
         self, pipeline: Pipeline, sender: Sender, budget: Budget, events: SimpleQueue[Event], algorithm: Algorithm
@@ -165,18 +180,6 @@ class Runtime:
             decode_threads=self.settings.stages.decode_threads,
             algorithm_threads=wanted if cap is None else min(cap, wanted),
             encode_threads=self.settings.stages.encode_threads,
-        )
-
-    def _addressing(self) -> Addressing:
-        project, output = self.project, self.settings.output
-        return Addressing(
-            output_topic=self._topics.output,
-            dead_letter_topic=self._topics.dead_letter,
-            event_type=output.event_type,
-            event_source=output.event_source or f"/pesto/{project.name}/{project.version}",
-            component=f"{project.name}/{project.version} pesto-stream/{__version__}",
-            default_content_type=self.settings.input.content_type,
-            max_record_bytes=int(self.settings.kafka.max_record_mib * MIB),
         )
 
     def _rules(self) -> Rules:
@@ -213,8 +216,12 @@ class Runtime:
         documents = Documents(
             describe=describe(self.project, self.settings),
             version=version_document(self.project, __version__),
-            openapi=openapi_document(self.project.name, self.project.version),
+            openapi=openapi(self.project, self.settings),
+            asyncapi=asyncapi(self.project, self.settings),
         )
-        sidecar = Sidecar(http.host, http.port, snapshot=self.board.snapshot, metrics=self.metrics, documents=documents)
+        api = processing(self.project, self.settings, lambda: self._gateway, self._clock) if http.process else None
+        sidecar = Sidecar(
+            http.host, http.port, snapshot=self.board.snapshot, metrics=self.metrics, documents=documents, processing=api
+        )
         sidecar.start()
         return sidecar

@@ -30,7 +30,13 @@ PIXELS = np.random.default_rng(1).integers(0, 10000, (4, 64, 48)).astype("uint16
 
 
 def geotiff(pixels=PIXELS, **changes):
-    profile = {"driver": "GTiff", "count": pixels.shape[0], "height": pixels.shape[1], "width": pixels.shape[2], "dtype": pixels.dtype}
+    profile = {
+        "driver": "GTiff",
+        "count": pixels.shape[0],
+        "height": pixels.shape[1],
+        "width": pixels.shape[2],
+        "dtype": pixels.dtype,
+    }
     with MemoryFile() as file:
         with file.open(**{**profile, "crs": CRS, "transform": TRANSFORM, **changes}) as dataset:
             dataset.write(pixels)
@@ -50,7 +56,12 @@ def wire(kafka, tmp_path_factory):
     (folder / "images").mkdir()
     (folder / "images" / "scene.tif").write_bytes(geotiff(tiled=True, blockxsize=16, blockysize=16))
     project = a_project(
-        folder, process=PROCESS, inputs={"image": IMAGE, "gain": NUMBER}, outputs={"image": IMAGE, "mean": NUMBER}, name="gain", version="2.0"
+        folder,
+        process=PROCESS,
+        inputs={"image": IMAGE, "gain": NUMBER},
+        outputs={"image": IMAGE, "mean": NUMBER},
+        name="gain",
+        version="2.0",
     )
     topics = Topics(kafka)
     names = tuple(topics.create(2, label=label) for label in ("in", "out", "dead"))
@@ -175,7 +186,9 @@ def test_a_bare_png_of_three_bands_comes_back_as_png(wire):
 
 def single_object(schema, datum):
     parsed = fastavro.parse_schema(schema)
-    out = io.BytesIO(b"\xc3\x01" + bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "CRC-64-AVRO")))
+    out = io.BytesIO(
+        b"\xc3\x01" + bytes.fromhex(fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    )
     out.seek(0, io.SEEK_END)
     fastavro.schemaless_writer(out, parsed, datum)
     return out.getvalue()
@@ -199,7 +212,9 @@ RASTER = {
 def test_an_avro_raster_comes_back_as_a_raster_with_its_place(wire):
     schemas = wire.avro_schemas()
 
-    answer = wire.ask(single_object(schemas["input"], {"image": ("pesto.Raster", RASTER), "gain": 2.0}), content_type="application/avro")
+    answer = wire.ask(
+        single_object(schemas["input"], {"image": ("pesto.Raster", RASTER), "gain": 2.0}), content_type="application/avro"
+    )
 
     result = read_single_object(schemas["output"], answer.value())
     name, raster = result["image"]

@@ -39,7 +39,9 @@ def test_two_thousand_tiles_through_three_members_one_killed_one_restarted(kafka
         for member in members:
             member.wait_assigned(1)
         for number in range(TILES):
-            producer.send(names[0], orjson.dumps({"value": number}), [("content-type", "application/json")], partition=number % PARTITIONS)
+            producer.send(
+                names[0], orjson.dumps({"value": number}), [("content-type", "application/json")], partition=number % PARTITIONS
+            )
         producer.flush()
 
         results.until(lambda got: len(got) > TILES // 10, "a tenth of the results")
@@ -58,9 +60,9 @@ def test_two_thousand_tiles_through_three_members_one_killed_one_restarted(kafka
     repeated = {source for source, count in counts.items() if count > 1}
     assert len(counts) == TILES
     assert repeated <= may_repeat, "a result repeats that was committed, or that a drained member had in flight"
-    assert sorted(orjson.loads(message.value())["value"] for message in {source_of(m): m for m in results.messages}.values()) == list(
-        range(TILES)
-    )
+    assert sorted(
+        orjson.loads(message.value())["value"] for message in {source_of(m): m for m in results.messages}.values()
+    ) == list(range(TILES))
     same_id = {source: {dict(m.headers())["ce_id"] for m in results.messages if source_of(m) == source} for source in repeated}
     assert all(len(ids) == 1 for ids in same_id.values()), "a repeated result must be recognisable by its id"
 

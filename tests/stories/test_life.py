@@ -48,7 +48,9 @@ class Stage:
 
     def __init__(self, kafka, topics, folder, partitions=1, **config):
         self.kafka, self.folder = kafka, folder
-        self.topics = tuple(topics.create(count, label=label, config=config) for count, label in ((partitions, "in"), (1, "out"), (1, "dead")))
+        self.topics = tuple(
+            topics.create(count, label=label, config=config) for count, label in ((partitions, "in"), (1, "out"), (1, "dead"))
+        )
         self.group = unique_name("group")
         self.producer = ForeignProducer(kafka)
 
@@ -117,7 +119,11 @@ def test_a_drain_that_takes_too_long_leaves_the_rest_to_others(stage, tmp_path):
 @pytest.mark.parametrize("protocol", ["consumer", "classic"])
 def test_promise_5_a_tile_far_longer_than_the_poll_interval_costs_no_membership(stage, tmp_path, protocol):
     at = stage()
-    settings = {"kafka__properties": '{"max.poll.interval.ms": 12000}', "shutdown__revoke_seconds": 1, "kafka__group_protocol": protocol}
+    settings = {
+        "kafka__properties": '{"max.poll.interval.ms": 12000}',
+        "shutdown__revoke_seconds": 1,
+        "kafka__group_protocol": protocol,
+    }
     if protocol == "classic":
         settings["kafka__session_timeout_seconds"] = 6
     at.send({"seconds": 16}, {"seconds": 0})
@@ -183,7 +189,11 @@ def test_a_result_over_the_topics_limit_is_a_dead_letter_that_says_so(kafka, top
         outputs={"image": IMAGE},
         required=["side"],
     )
-    names = (topics.create(label="in"), topics.create(label="out", config={"max.message.bytes": "100000"}), topics.create(label="dead"))
+    names = (
+        topics.create(label="in"),
+        topics.create(label="out", config={"max.message.bytes": "100000"}),
+        topics.create(label="dead"),
+    )
     producer = ForeignProducer(kafka)
     for side in (10, 1000, 20):
         producer.send(names[0], orjson.dumps({"side": side}), JSON)
@@ -265,7 +275,9 @@ def test_health_tells_an_idle_spare_member_from_one_without_a_broker(stage, tmp_
 
 def test_no_broker_at_start_ends_with_code_4_and_says_what_to_check(stage, tmp_path):
     at = stage()
-    lost = Member(a_sleeper(tmp_path), tmp_path, "127.0.0.1:1", group=at.group, topics=at.topics, kafka__startup_timeout_seconds=1)
+    lost = Member(
+        a_sleeper(tmp_path), tmp_path, "127.0.0.1:1", group=at.group, topics=at.topics, kafka__startup_timeout_seconds=1
+    )
     with lost:
         assert lost.wait_end(60) == 4
     assert "kafka.bootstrap_servers" in lost.log

@@ -37,7 +37,11 @@ def peak_mb(pid: int) -> float:
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of another process is read from /proc")
 def test_promise_7_memory_stays_within_its_bound_with_a_large_backlog(kafka, topics, tmp_path):
     retention = {"retention.bytes": "-1"}
-    names = (topics.create(PARTITIONS, label="in", config=retention), topics.create(PARTITIONS, label="out"), topics.create(label="dead"))
+    names = (
+        topics.create(PARTITIONS, label="in", config=retention),
+        topics.create(PARTITIONS, label="out"),
+        topics.create(label="dead"),
+    )
     project = a_project(
         tmp_path,
         process="""

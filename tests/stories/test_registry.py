@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 
 import fastavro
 import numpy as np
@@ -13,7 +15,7 @@ from support.apicurio import PATH
 from support.conversation import Conversation
 from support.foreign_avro import datum, schemas_of, single_object
 from support.member import Member
-from support.projects import IMAGE, NUMBER, a_project
+from support.projects import IMAGE, NUMBER, STRING, a_project
 from support.relay import relaying
 from support.topics import unique_name
 from support.waiting import wait_until
@@ -34,6 +36,7 @@ RASTER = {
     "nodata": None,
 }
 IMAGE_VALUE = ("pesto.Raster", RASTER)
+OUTPUTS = {"image": IMAGE, "mean": NUMBER}
 PASSWORD = "s3cretOfTheRegistry"
 PATIENT = {"retry__attempts": 1000, "retry__initial_seconds": 0.05, "retry__max_seconds": 0.2}
 
@@ -276,3 +279,42 @@ def test_the_registrys_password_is_told_nowhere(world, served):
     shown = [member.get(path).text for path in ("/metrics", "/api/v1/status", "/api/v1/describe")]
 
     assert PASSWORD not in "".join([member.log, *shown, *(repr(message.headers()) for message in talk.everything())])
+
+
+def test_schemas_are_registered_from_the_command_line_and_an_incompatible_one_is_not(world, tmp_path):
+    topics = unique_name("tiles"), unique_name("gains")
+    registered = register(world, world.project, topics)
+
+    assert {side: one["subject"] for side, one in registered.items()} == dict(
+        zip(("input", "output"), (f"{topic}-value" for topic in topics), strict=True)
+    )
+    latest = world.client.get_latest_version(f"{topics[0]}-value")
+    assert latest.schema_id == registered["input"]["id"]
+    assert canonical(json.loads(latest.schema.schema_str)) == canonical(world.schemas["input"])
+    assert register(world, world.project, topics) == registered
+
+    world.client.set_compatibility(f"{topics[0]}-value", "BACKWARD")
+    wider = a_project(
+        tmp_path, process=PROCESS, inputs={"image": IMAGE, "gain": NUMBER, "sensor": STRING}, outputs=OUTPUTS, name="gain"
+    )
+    assert register(world, wider, topics)["input"]["id"] != registered["input"]["id"]
+    strict = a_project(
+        tmp_path / "strict",
+        process=PROCESS,
+        inputs={"image": IMAGE, "gain": NUMBER, "sensor": STRING, "must": STRING},
+        outputs=OUTPUTS,
+        required=["image", "must"],
+        name="gain",
+    )
+    said = register(world, strict, topics, code=5)
+    assert f"is not compatible with the latest one of subject '{topics[0]}-value'" in said
+    assert world.client.get_versions(f"{topics[0]}-value") == [1, 2]
+
+
+def register(world, project, topics, code=0):
+    """What `schema --register` says: registrations, or with another exit code its message."""
+    flags = ("--input-topic", topics[0], "--output-topic", topics[1], "--set", f"schema_registry.url={world.wire.url}{PATH}")
+    command = [sys.executable, "-m", "pesto_stream", "schema", str(project), "--register", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else json.loads(done.stdout)

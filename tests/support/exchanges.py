@@ -1,16 +1,26 @@
 """The processing API without a runtime behind it: an engine that tests answer by hand, and the pages' needs around it."""
 
+from __future__ import annotations
+
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from support.builders import IMAGE, IMAGES
-
-from pesto_stream.clock import Clock, SystemClock
-from pesto_stream.errors import PestoStreamError
+from pesto_stream.clock import SystemClock
 from pesto_stream.service.jobs import JobLimits, JobStore
 from pesto_stream.service.processing import Processing, ProcessingLimits
+from support.builders import IMAGE, IMAGES
 
-PROPERTIES = {"mask": IMAGE, "tiles": IMAGES, "coverage": {"type": "number"}, "label": {"type": "string"}, "zone": {"type": "object"}}
+if TYPE_CHECKING:
+    from pesto_stream.clock import Clock
+    from pesto_stream.errors import PestoStreamError
+
+PROPERTIES = {
+    "mask": IMAGE,
+    "tiles": IMAGES,
+    "coverage": {"type": "number"},
+    "label": {"type": "string"},
+    "zone": {"type": "object"},
+}
 
 
 class Asked:

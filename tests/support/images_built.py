@@ -75,7 +75,7 @@ class Container:
 
     def stop(self) -> int:
         """As `docker stop` does: the image's stop signal, and a kill much later. The exit code."""
-        run(self._docker, "stop", "--time", "40", self.id)
+        run(self._docker, "stop", "-t", "40", self.id)
         return int(self.inspect("{{.State.ExitCode}}"))
 
 

@@ -66,15 +66,20 @@ class Member:
     def log(self) -> str:
         return self.log_file.read_text("utf-8", "replace")
 
-    def get(self, path: str) -> httpx.Response:
-        """Ask the sidecar. Raises httpx.TransportError while it does not listen."""
+    @property
+    def url(self) -> str:
+        """Address of the sidecar. Raises httpx.TransportError while it does not listen."""
         if self._port is None:
             found = _LISTENS.search(self.log)
             if found is None:
                 raise httpx.ConnectError("not up yet")
             self._port = int(found[1])
+        return f"http://127.0.0.1:{self._port}"
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask the sidecar. Raises httpx.TransportError while it does not listen."""
         with httpx.Client(trust_env=False, timeout=10) as client:
-            return client.get(f"http://127.0.0.1:{self._port}{path}")
+            return client.get(f"{self.url}{path}")
 
     def answers(self, path: str, status: int = 200) -> bool:
         assert self.running, f"the runtime ended with {self.process.returncode}:\n{self.log[-4000:]}"

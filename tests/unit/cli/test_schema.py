@@ -57,9 +57,46 @@ def test_the_schemas_follow_the_profiles(schema, tmp_path):
     assert "width" in json.loads(schema(project, "--json", "-p", "wide")[1])["input"]["properties"]
 
 
-@pytest.mark.parametrize("flags", [[], ["--avro", "--json"]])
-def test_one_of_both_has_to_be_asked_for(schema, tmp_path, flags):
+@pytest.mark.parametrize("flags", [[], ["--avro", "--json"], ["--asyncapi", "--openapi"], ["--avro", "--register"]])
+def test_exactly_one_has_to_be_asked_for(schema, tmp_path, flags):
     code, out, err = schema(a_project(tmp_path), *flags)
 
     assert (code, out) == (2, "")
-    assert "use either --avro or --json" in err
+    assert "use one of --avro, --json, --asyncapi, --openapi, --register" in err
+
+
+def test_the_asyncapi_document_names_the_topics_of_the_settings(schema, tmp_path):
+    code, out, _ = schema(a_project(tmp_path), "--asyncapi", "--input-topic", "tiles", "--output-topic", "masks")
+    channels = json.loads(out)["channels"]
+
+    assert code == 0
+    assert [channel["address"] for channel in channels.values()] == ["tiles", "masks", "tiles.dead-letter"]
+
+
+def test_the_openapi_document_has_the_processing_api_where_it_is_served(schema, tmp_path):
+    project = a_project(tmp_path, description={"asynchronous": True})
+
+    assert "/api/v1/process" not in json.loads(schema(project, "--openapi")[1])["paths"]
+    assert "/api/v1/jobs" in json.loads(schema(project, "--openapi", "--set", "http.process=true")[1])["paths"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--input-topic", "a", "--output-topic", "b"], "give schema_registry.url"),
+        (["--set", "schema_registry.url=http://127.0.0.1:1"], "give --input-topic and --output-topic"),
+    ],
+)
+def test_what_registration_lacks_is_named(schema, tmp_path, flags, said):
+    code, out, err = schema(a_project(tmp_path), "--register", *flags)
+
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_registry_that_does_not_answer_is_trouble_outside(schema, tmp_path):
+    flags = ["--input-topic", "a", "--output-topic", "b", "--set", "schema_registry.url=http://127.0.0.1:1"]
+    code, out, err = schema(a_project(tmp_path), "--register", *flags)
+
+    assert (code, out) == (4, "")
+    assert "the schema registry does not answer" in err

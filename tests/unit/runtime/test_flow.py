@@ -63,19 +63,19 @@ def test_a_decoder_may_go_on_over_the_limit_when_no_decoded_tile_could_make_room
 
 def test_a_decoder_waits_while_decoded_tiles_fill_the_budget():
     budget = Budget(1000)
-    budget.change(1000, decoded=1)
+    budget.change(1000, unfolded=1)
 
     assert not budget.wait_for_room(0.0)
 
 
 def test_a_waiting_decoder_wakes_when_a_tile_is_released():
     budget = Budget(1000)
-    budget.change(1000, decoded=1)
+    budget.change(1000, unfolded=1)
     answers = []
     waiter = Thread(target=lambda: answers.append(budget.wait_for_room(60.0)))
     waiter.start()
 
-    budget.change(-1000, decoded=-1)
+    budget.change(-1000, unfolded=-1)
     waiter.join(60.0)
 
     assert answers == [True]

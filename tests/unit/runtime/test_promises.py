@@ -290,7 +290,7 @@ def test_promise_6_a_tile_that_does_not_end_within_the_budget_is_given_up_uncomm
         runtime.until(lambda: gate.begun == [0], "the algorithm to begin")
         other = hand_over(broker, runtime)
 
-        runtime.until(lambda: other.poll(), "the record at the other member")
+        runtime.until(other.poll, "the record at the other member")
         gate.open()
         runtime.until(lambda: runtime.stale() == 1, "the late result to be dropped")
 

@@ -214,7 +214,7 @@ def test_the_parts_of_an_identity_cannot_be_shifted_into_each_other():
 
 def test_result_headers_fit_the_shipped_schema_and_a_bad_event_does_not():
     schema = json.loads((SCHEMAS / "headers.schema.json").read_text())
-    validator = jsonschema.Draft7Validator(schema)
+    validator = jsonschema.Draft202012Validator(schema)
     made = result(a_record(headers=an_event(ce_tilewindow="0 256 256 256")))
     assert list(validator.iter_errors({name: value.decode() for name, value in made.headers})) == []
     assert list(validator.iter_errors({"ce_specversion": "1.0", "content-type": "image/png"}))

@@ -51,3 +51,9 @@ def test_any_bytes_are_a_value_or_a_decode_error(data):
 def test_text_that_is_no_unicode_cannot_be_written():
     with pytest.raises(EncodeError, match="outputs cannot be written as JSON"):
         dumps({"a": "\ud800"}, "outputs")
+
+
+@pytest.mark.parametrize("text", [b"[" + b"[]," * 300_000 + b"[]]", "[" + "{}," * 300_000 + "{}]"])
+def test_a_text_of_very_many_values_is_refused_before_it_is_parsed(text):
+    with pytest.raises(DecodeError, match=r"payload is JSON of about \d{6} values: expected at most 500000"):
+        loads(text, "payload", max_bytes=1 << 24, max_depth=64)
