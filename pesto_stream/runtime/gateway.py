@@ -69,7 +69,7 @@ class Gateway:
         self._open: set[Exchange] = set()
         self._bodies = 0
         self._offsets = count()
-        self._closed = False
+        self.closed = False
 
     def admit(self) -> Exchange:
         """Raises TooManyRequests, NotServing."""
@@ -79,7 +79,7 @@ class Gateway:
         exchange = Exchange(self, next(self._offsets))
         with self._lock:
             full = len(self._open) >= self._limits.max_requests
-            if not full and not self._closed:
+            if not full and not self.closed:
                 self._open.add(exchange)
                 self._metrics.set("pesto_open_requests", len(self._open))
                 return exchange
@@ -99,7 +99,7 @@ class Gateway:
     def close(self) -> None:
         """Nothing works any more: whoever still waits is told."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             left = [exchange for exchange in self._open if exchange.in_work]
         for exchange in left:
             exchange.give_up()
@@ -165,6 +165,8 @@ class Exchange:
         self.job = Job(record, PartitionLedger(PLACE, 0), None, now, charged_bytes=self._body_bytes, way=way)
         self.in_work = True
         self._gateway.submit(self.job)
+        if self._gateway.closed:  # meanwhile: nobody takes it from the queue
+            self.give_up()
         return self._answer
 
     def end(self) -> None:

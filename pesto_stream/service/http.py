@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pesto_stream.metrics import Metrics
     from pesto_stream.model.snapshot import Snapshot
+    from pesto_stream.service.processing import Processing
 
 __all__ = ["Document", "Documents", "Sidecar"]
 
@@ -35,16 +36,26 @@ log = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """Serves what `snapshot`, `metrics` and `documents` say. Installs no signal handlers; any thread may start and stop it.
+    """Serves what `snapshot`, `metrics` and `documents` say, and with `processing` PESTO's processing API. Installs no signal handlers;
+    any thread may start and stop it.
 
     While it runs, Python's switch interval is at most `SWITCH_SECONDS`. An answer needs the interpreter's lock about ten times, and
     beside an algorithm in pure Python each time costs a whole interval, for every thread that computes.
     """
 
-    def __init__(self, host: str, port: int, *, snapshot: Callable[[], Snapshot], metrics: Metrics, documents: Documents) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        snapshot: Callable[[], Snapshot],
+        metrics: Metrics,
+        documents: Documents,
+        processing: Processing | None = None,
+    ) -> None:
         self._host = host
         self._port = port
-        self._app = application(snapshot, metrics, documents)
+        self._app = application(snapshot, metrics, documents, processing)
         self._server: _Server | None = None
         self._switch_seconds = sys.getswitchinterval()
 
@@ -108,14 +119,16 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """Drops a client that does not send its request and take the answer within `EXCHANGE_SECONDS`; and where there are too many
-    connections the one that is longest without progress, so that a probe always gets in.
+    """Drops a client that does not send its request and take the answer within `EXCHANGE_SECONDS`, or the time that a page grants it
+    (`state["grant"]` of the ASGI scope); and where there are too many connections the one whose time ends first, so that a probe
+    always gets in.
     """
 
     deadline: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "grant": self._grant}
         self._begin_exchange()
         if len(self.connections) > MAX_CONNECTIONS:
             slowest = min(cast("set[_Connection]", self.connections), key=lambda connection: connection.deadline.when())
@@ -130,6 +143,10 @@ class _Connection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.deadline.cancel()
         super().connection_lost(exc)
+
+    def _grant(self, seconds: float) -> None:
+        self.deadline.cancel()
+        self.deadline = self.loop.call_later(max(seconds, EXCHANGE_SECONDS), self.transport.abort)
 
     def _begin_exchange(self) -> None:
         self.deadline = self.loop.call_later(EXCHANGE_SECONDS, self.transport.abort)

@@ -119,7 +119,10 @@ def test_the_version_document_is_version_json_and_what_runs_it(tmp_path):
     assert version_document(project, "0.1.0")["version"] == "own"
 
 
-@pytest.mark.parametrize(("content", "media_type"), [(None, "application/json"), ("image/png", "image/png")])
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [(None, "Complex type, see output in describe content for more information"), ("image/png", "image/png")],
+)
 def test_the_link_to_process_has_the_media_type_that_the_output_schema_names(tmp_path, content, media_type):
     outputs = {"mask": IMAGE, **({"content": content} if content else {})}
     project = a_loaded_project(tmp_path, outputs=outputs, required_outputs=["mask"])

@@ -258,6 +258,17 @@ def test_before_the_runtime_runs_and_after_it_closed_nothing_is_let_in():
             runtime.gateway.admit()
 
 
+def test_a_request_whose_body_came_while_the_runtime_stopped_is_told():
+    with Both(double) as runtime:
+        exchange = runtime.gateway.admit()
+        runtime.processor.request_stop()
+        assert runtime.ended() is None
+        runtime.gateway.close()
+        assert isinstance(exchange.submit(b"{}", HEADERS).exception(30), NotServing)
+        exchange.end()
+        runtime.holds_nothing()
+
+
 def test_the_correlation_id_is_the_events_attribute():
     seen = []
 

@@ -30,6 +30,7 @@ PATHS = [
     "/api/v1/describe",
     "/api/v1/version",
     "/api/v1/openapi",
+    "/api/v1/asyncapi",
     "/api/v1/status",
     "/healthz/startup",
     "/healthz/live",
@@ -48,6 +49,7 @@ class Running:
             describe=lambda: {"name": "cloud", "input": MappingProxyType({"type": "object"})},
             version={"version": "1.2"},
             openapi={"openapi": "3.1.0"},
+            asyncapi={"asyncapi": "3.0.0"},
         )
         self.sidecar = Sidecar("127.0.0.1", 0, snapshot=lambda: self.snapshot, metrics=self.metrics, documents=documents)
 
@@ -107,6 +109,7 @@ def test_health_is_ok_as_pesto_s_even_when_nothing_else_is(served):
 def test_the_documents_are_served_as_json(served):
     assert served.get("/api/v1/describe").json() == {"name": "cloud", "input": {"type": "object"}}
     assert served.get("/api/v1/version").json() == {"version": "1.2"}
+    assert served.get("/api/v1/asyncapi").json() == {"asyncapi": "3.0.0"}
     response = served.get("/api/v1/openapi")
     assert response.json() == {"openapi": "3.1.0"}
     assert response.headers["content-type"] == "application/json"
@@ -162,14 +165,14 @@ def test_head_answers_as_get_without_the_body(served, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_no_other_method_is_allowed(served, method, path):
     response = served.client.request(method, path)
-    assert (response.status_code, response.json()) == (405, {"error": "method not allowed"})
+    assert (response.status_code, response.json()) == (405, {"message": "method not allowed"})
     assert {name.strip() for name in response.headers["allow"].split(",")} == {"GET", "HEAD"}
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/api/v1/process", "/healthz", "/docs", "/%2e%2e/etc/passwd", "/metrics%00"])
 def test_an_unknown_path_is_404_and_redirects_nowhere(served, path):
     response = served.get(path)
-    assert (response.status_code, response.json()) == (404, {"error": "not found"})
+    assert (response.status_code, response.json()) == (404, {"message": "not found"})
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -183,7 +186,7 @@ def test_answers_do_not_name_the_server_and_allow_no_other_origin(served, path):
 def test_a_snapshot_that_fails_is_500_without_details_and_the_server_goes_on(served, caplog):
     served.snapshot = None
     response = served.get("/api/v1/status")
-    assert (response.status_code, response.json()) == (500, {"error": "internal error; the log says more"})
+    assert (response.status_code, response.json()) == (500, {"message": "internal error; the log says more"})
     served.snapshot = RUNNING
     assert served.get("/api/v1/status").status_code == 200
     assert "AttributeError" in caplog.text
@@ -237,14 +240,14 @@ def test_idle_connections_do_not_keep_a_probe_out(monkeypatch):
 
 def test_a_taken_port_is_a_configuration_error_that_names_it(served):
     port = served.sidecar.port
-    second = Sidecar("127.0.0.1", port, snapshot=lambda: RUNNING, metrics=Metrics(), documents=Documents({}, {}, {}))
+    second = Sidecar("127.0.0.1", port, snapshot=lambda: RUNNING, metrics=Metrics(), documents=Documents({}, {}, {}, {}))
     with pytest.raises(ConfigurationError, match=rf"cannot listen on '127.0.0.1:{port}'.*http\.port"):
         second.start()
     second.stop()
 
 
 def test_an_address_of_another_machine_is_a_configuration_error():
-    sidecar = Sidecar("192.0.2.1", 0, snapshot=lambda: RUNNING, metrics=Metrics(), documents=Documents({}, {}, {}))
+    sidecar = Sidecar("192.0.2.1", 0, snapshot=lambda: RUNNING, metrics=Metrics(), documents=Documents({}, {}, {}, {}))
     with pytest.raises(ConfigurationError, match=r"cannot listen on '192.0.2.1:0'.*http\.host"):
         sidecar.start()
 

@@ -1,0 +1,1 @@
+"""What travels and who takes it, as documents: AsyncAPI, the wire schemas, capabilities. Pure."""
