@@ -6,6 +6,7 @@ the listing, so that `pesto-stream --help` imports none of them.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import typer
@@ -14,6 +15,7 @@ from pesto_stream import __version__
 from pesto_stream.cli.exit_codes import help_text
 from pesto_stream.cli.lazy import LazyGroup
 from pesto_stream.cli.options import command_app, examples
+from pesto_stream.cli.profiles import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,4 +91,4 @@ for _name, _command in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with one of `exit_codes`."""
-    typer.main.get_command(app).main(arguments, prog_name="pesto-stream")
+    typer.main.get_command(app).main(spread(sys.argv[1:] if arguments is None else arguments), prog_name="pesto-stream")

@@ -25,7 +25,8 @@ Profiles = Annotated[
         "-p",
         "--profile",
         metavar="NAME",
-        help="PESTO profile, shipped or the project's own; several as `-p gpu -p stateful` or `-p gpu,stateful`, merged in that order.",
+        help="PESTO profile, shipped or the project's own; several as `-p gpu stateful`, `-p gpu,stateful` or `-p gpu -p stateful`, "
+        "merged in that order.",
         show_default=False,
     ),
 ]
