@@ -11,6 +11,7 @@
 
 VENV ?= .venv
 ARGS ?=
+PROCESSES ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -31,8 +32,9 @@ setup: $(TOOLS)
 demo: $(RUNTIME)
 	$(BIN)/pesto-stream demo $(ARGS)
 
+# side by side, for most of the time goes by in waiting for brokers; the tests of a module stay together, and share what it started
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadscope
 
 lint: $(TOOLS)
 	$(BIN)/ruff check .

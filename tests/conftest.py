@@ -1,6 +1,7 @@
 """Fixtures for brokers. Using one marks the test: `kafka` and `topics` as real_kafka, `embedded` as embedded."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
@@ -24,6 +25,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, mark in _MARKS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+
+
+@pytest.fixture(autouse=True)
+def _leave_the_process_as_it_was() -> Iterator[None]:
+    """Commands that a test runs in this process set up logging, and load projects with their profile; the next test knows nothing of it."""
+    root = logging.getLogger()
+    handlers, profile, levels = root.handlers[:], os.environ.get("PESTO_PROFILE"), _levels()
+    yield
+    root.handlers[:] = handlers
+    for logger, level in _levels().items():
+        logger.setLevel(levels.get(logger, level))
+    if profile is None:
+        os.environ.pop("PESTO_PROFILE", None)
+    else:
+        os.environ["PESTO_PROFILE"] = profile
+
+
+def _levels() -> dict[logging.Logger, int]:
+    known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    return {logger: logger.level for logger in (logging.root, *known)}
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ import typer
 
 from pesto_stream.algorithms.project import load_project
 from pesto_stream.cli import options
-from pesto_stream.cli.exit_codes import ExitCode
+from pesto_stream.cli.exit_codes import ExitCode, exit_code
 from pesto_stream.config.files import shipped_profiles
-from pesto_stream.errors import ConfigurationError
+from pesto_stream.errors import ConfigurationError, PestoStreamError
 from pesto_stream.log import configure
 
 if TYPE_CHECKING:
@@ -93,9 +93,12 @@ def run(
     _stop_on_signals(runtime)
     try:
         runtime.run()
-    finally:
+    except PestoStreamError as failure:
         if runtime.hung:
-            _leave(runtime)
+            _leave(exit_code(failure))
+        raise
+    if runtime.hung:
+        _leave(ExitCode.OK)
 
 
 def _run_once(
@@ -132,9 +135,8 @@ def _stop_on_signals(runtime: Runtime) -> None:
         signal.signal(number, stop)
 
 
-def _leave(runtime: Runtime) -> None:
+def _leave(code: ExitCode) -> None:
     """A thread that never returns could crash the interpreter on its way out: leave without one."""
     sys.stdout.flush()
     sys.stderr.flush()
-    failed = runtime.board.snapshot().failure is not None
-    os._exit(ExitCode.FATAL if failed else ExitCode.OK)
+    os._exit(code)

@@ -14,6 +14,7 @@ from pesto_stream.broker.kafka_consumer import KafkaConsumer
 from pesto_stream.broker.kafka_producer import KafkaProducer
 from pesto_stream.broker.kafka_properties import admin_properties, consumer_properties, in_flight_limit_bytes, producer_properties
 from pesto_stream.clock import SystemClock
+from pesto_stream.errors import PestoStreamError
 from pesto_stream.fetch.source import UrlImageSource
 from pesto_stream.log import get_logger
 from pesto_stream.metrics import Metrics
@@ -92,15 +93,21 @@ class Runtime:
         except Stopped:
             _log.info("stopped", reason="asked for before the start was complete")
         finally:
-            self._end(algorithm)
-            if sidecar is not None:
-                sidecar.stop()
+            try:
+                self._end(algorithm)
+            finally:
+                if sidecar is not None:
+                    sidecar.stop()
 
     def request_stop(self) -> None:
-        """The first call drains, a second one aborts."""
+        """The first call drains, a second one aborts. Raises KeyboardInterrupt for a second one before the loop runs: user code that
+        loads a model, say, is interrupted no other way.
+        """
         self._stops += 1
         if self._processor is not None:
             self._processor.request_stop()
+        elif self._stops > 1:
+            raise KeyboardInterrupt
 
     def _work(self, algorithm: Algorithm) -> None:
         producer = KafkaProducer(self._producer_properties(), self._clock)
@@ -131,7 +138,7 @@ class Runtime:
         if self._gateway is not None:
             self._gateway.close()
         if algorithm is not None and not self.hung:
-            algorithm.on_stop()
+            _stop_algorithm(algorithm)
         self._source.close()
         if self.board.state is not RunState.STOPPED:
             self.board.enter(RunState.STOPPED)
@@ -225,3 +232,11 @@ class Runtime:
         )
         sidecar.start()
         return sidecar
+
+
+def _stop_algorithm(algorithm: Algorithm) -> None:
+    """All is settled by then: what goes wrong here is told, and does not hide why the runtime ends."""
+    try:
+        algorithm.on_stop()
+    except PestoStreamError as failure:
+        _log.error("on_stop_failed", error_type=type(failure).__name__, reason=str(failure))

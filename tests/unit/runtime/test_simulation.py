@@ -17,7 +17,7 @@ from pesto_stream.errors import AuthorizationFailed, BrokerUnavailable, FatalErr
 STEPS = 500
 STEPS_TO_THE_END = 20_000
 MEMBERS = 3
-SEEDS = int(os.environ.get("PESTO_SEEDS", "200"))
+SEEDS = int(os.environ.get("PESTO_SEEDS", "140"))
 SEEDS_PER_TEST = 20
 
 
