@@ -192,7 +192,9 @@ class Http(Section):
     """Longest time for a client to send a processing request, and to take its answer."""
     timeout_seconds: Positive = 300.0
     """Longest wait for the answer of a synchronous request; asynchronous ones may take as long as they like."""
-    public_url: Annotated[str, Field(title="URL that begins with http:// or https://", pattern=r"^https?://[^\s?#]+$")] | None = None
+    public_url: Annotated[str, Field(title="URL that begins with http:// or https://", pattern=r"^https?://[^\s?#]+$")] | None = (
+        None
+    )
     """Address of the sidecar in the links that it gives; default: the one that the client asked."""
     max_jobs: PositiveInt = 100
     """Most asynchronous jobs that are remembered; the oldest that is done makes room for a new one."""

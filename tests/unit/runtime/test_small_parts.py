@@ -58,7 +58,9 @@ def test_a_dead_letter_is_the_record_untouched_with_its_error_after_it():
     record = with_headers(("ce_id", b"7"), ("binary", b"\xff\x00"), ("none", None))
     at = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
-    letter = dead_letter(record, ImageError("no such image"), topic="dead", attempts=2, at=at, component="clouds/1 pesto-stream/2")
+    letter = dead_letter(
+        record, ImageError("no such image"), topic="dead", attempts=2, at=at, component="clouds/1 pesto-stream/2"
+    )
 
     assert (letter.topic, letter.key, letter.value) == ("dead", b"key", b"value")
     assert letter.headers[:3] == record.headers
