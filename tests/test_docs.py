@@ -209,7 +209,7 @@ def project_files() -> list[Path]:
 OF_A_MACHINE = (
     r"(?<![\w.~-])/(?:work|root(?!/\.cache)|home/[\w.-]+|Users/[\w.-]+)/[\w.-]+",  # an image of ours may have /root/.cache
     r"(?<![\w.-])/tmp/(?:tmp|pytest-)[\w.-]+",
-    r"\bpypi\.org|\bpythonhosted\.org|registry\.npmjs|repo1?\.maven|maven\.org|artifac[t]ory|proxy\.golang|\bindex-url\b",
+    r"\bpyp[i]\.org|\bpythonhoste[d]\.org|registry\.npmj[s]|repo1?\.mave[n]|mave[n]\.org|artifac[t]ory|proxy\.golan[g]|\binde[x]-url\b",
 )
 MACHINE = re.compile("|".join(OF_A_MACHINE), re.IGNORECASE)
 
