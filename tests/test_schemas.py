@@ -102,6 +102,39 @@ def test_an_invalid_avro_sample_is_refused_for_its_reason(name, wrong):
     assert wrong["reason"] in str(refusal.value).split(" is <", 1)[0]
 
 
+CAPABILITIES = ("imageCapabilities", "inputCapabilities")
+
+
+@pytest.mark.parametrize("name", CAPABILITIES)
+def test_capabilities_that_avro_takes_are_valid_as_json_and_are_read_back_as_they_were(name):
+    parsed = fastavro.parse_schema(load(SCHEMAS / f"{name}.avro.json"))
+    for path in SCHEMAS.glob(f"samples/{name}.avro/valid/*.json"):
+        sample = load(path)
+        assert problems(name, sample) == []
+        assert without_null(read(written(parsed, sample), parsed, None)) == sample
+
+
+def without_null(value):
+    if isinstance(value, dict):
+        return {key: without_null(one) for key, one in value.items() if one is not None}
+    return value
+
+
+def test_the_capabilities_of_an_input_are_those_of_an_image():
+    of_image, of_input = (load(SCHEMAS / f"{name}.avro.json") for name in CAPABILITIES)
+    assert of_input == {"type": "map", "values": of_image}
+
+
+def test_avro_capabilities_restrict_whatever_json_capabilities_do():
+    fields = {field["name"]: field["type"][1] for field in load(SCHEMAS / "imageCapabilities.avro.json")["fields"]}
+    properties = schema("imageCapabilities")["properties"]
+    assert set(fields) == set(properties)
+    for name in ("dimensions", "type", "acquisition", "regionOfInterest"):
+        assert {field["name"] for field in fields[name]["fields"]} == set(properties[name]["properties"])
+    angles = properties["ephemeris"]["anyOf"][1]["propertyNames"]["enum"]
+    assert [field["name"] for field in fields["ephemeris"]["fields"]] == angles
+
+
 # -- what was published stays
 
 
