@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.foreign import ForeignConsumer, ForeignProducer
-from support.images_built import Container, build, docker_or_skip, run
+from support.images_built import COMMAND, Container, build, docker_or_skip, run
 from support.topics import unique_name
 from support.waiting import wait_until
 
@@ -138,7 +138,7 @@ def test_a_change_of_code_builds_one_layer_anew(docker, project, image, tmp_path
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_list_knows_the_image_by_its_labels(image, project):
-    images = json.loads(run("pesto-stream", "list", str(project), "--json").stdout)["images"]
+    images = json.loads(run(*COMMAND, "list", str(project), "--json").stdout)["images"]
 
     assert [(found["name"], found["version"], sorted(found["names"])) for found in images] == [(NAME, "0.1.0", sorted(image))]
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,8 @@ from pesto_stream.errors import ConfigurationError
 from pesto_stream.packaging.engine import find_engine
 from support.waiting import wait_until
 
+COMMAND = (sys.executable, "-m", "pesto_stream")
+"""`pesto-stream` of the environment that the tests run in, whether it is on the PATH or not."""
 BASE = os.environ.get("PESTO_TEST_DOCKER_BASE", "python:3.11-slim-bookworm")
 
 
@@ -81,6 +84,6 @@ class Container:
 
 def build(project: Path, *options: str) -> list[str]:
     """The names that `pesto-stream build` prints."""
-    done = run("pesto-stream", "build", str(project), "--base", BASE, *options, check=False)
+    done = run(*COMMAND, "build", str(project), "--base", BASE, *options, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout.split()
