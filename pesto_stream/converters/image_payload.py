@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _ROI = "roi"
 
+_SOURCE = "source_topic"
+"""The parameter by which a result of ours is known: `pesto_source_topic`."""
+
 
 class ImageConverter:
     """See `converters.base.Converter`. `as_json` encodes results that do not fit into an image file."""
@@ -68,8 +71,16 @@ class ImageConverter:
         return EncodedPayload(data, media_type, scalars + georeference_headers(values))
 
     def _parameters(self, envelope: Envelope) -> dict[str, Any]:
+        """The declared ones. An undeclared one is kept, and refused by name later; but a record that is itself a runtime's result
+        carries that algorithm's other outputs, which are no inputs here.
+        """
         fields = self._inputs.shape.fields
-        given = {name: text for name, text in envelope.parameters.items() if name in fields or name not in RESERVED_PARAMETERS}
+        known = (
+            fields.keys()
+            if _SOURCE in envelope.parameters
+            else fields.keys() | (envelope.parameters.keys() - RESERVED_PARAMETERS)
+        )
+        given = {name: text for name, text in envelope.parameters.items() if name in known}
         if _ROI in given and _ROI not in fields:
             raise DecodeError(
                 f"header '{OUR_PREFIX}{_ROI}' asks for a region of interest: only a JSON request has one ('pesto.roi'); send the "

@@ -60,6 +60,12 @@ def test_headers_that_a_result_or_dead_letter_left_are_no_inputs():
     assert found.inputs["threshold"] is None
 
 
+def test_the_result_of_another_algorithm_is_a_request_though_it_has_outputs_that_are_no_inputs_here():
+    result = bare(source_topic="clouds", source_partition="0", source_offset="7", coverage="0.25", threshold="0.5")
+
+    assert converters().decode(result).inputs["threshold"] == 0.5
+
+
 def test_a_file_without_place_takes_it_from_the_headers_and_one_with_place_keeps_its_own():
     place = {"crs": CRS, "transform": " ".join(map(str, TRANSFORM))}
     context = converters().decode(bare(**place)).context
