@@ -31,20 +31,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _leave_the_process_as_it_was() -> Iterator[None]:
     """Commands that a test runs in this process set up logging, and load projects with their profile; the next test knows nothing of it."""
     root = logging.getLogger()
-    handlers, profile, levels = root.handlers[:], os.environ.get("PESTO_PROFILE"), _levels()
+    handlers, profile, before = root.handlers[:], os.environ.get("PESTO_PROFILE"), _loggers()
     yield
     root.handlers[:] = handlers
-    for logger, level in _levels().items():
-        logger.setLevel(levels.get(logger, level))
+    for logger in _loggers():
+        level, logger.propagate = before.get(logger, (logging.NOTSET, True))
+        logger.setLevel(level)
     if profile is None:
         os.environ.pop("PESTO_PROFILE", None)
     else:
         os.environ["PESTO_PROFILE"] = profile
 
 
-def _levels() -> dict[logging.Logger, int]:
+def _loggers() -> dict[logging.Logger, tuple[int, bool]]:
     known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
-    return {logger: logger.level for logger in (logging.root, *known)}
+    return {logger: (logger.level, logger.propagate) for logger in (logging.root, *known)}
 
 
 @pytest.fixture(scope="session")

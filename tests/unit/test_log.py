@@ -84,7 +84,8 @@ def test_the_clients_lines_go_through_the_same_renderer(stream):
 
 
 @pytest.mark.parametrize("name", ["uvicorn.access", "httpx", "rasterio"])
-def test_libraries_are_heard_from_warning_on(stream, name):
+def test_libraries_are_heard_from_warning_on(stream, name, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # a server of another module's tests turns its access log off
     configure("debug", "json", stream)
 
     logging.getLogger(name).info("no")
