@@ -10,11 +10,11 @@ from support.harness import GROUP, INPUT, Runtime, quietly
 if TYPE_CHECKING:
     from pesto_stream.broker.base import Position
     from pesto_stream.broker.memory import MemoryBroker
-    from pesto_stream.model.record import TopicPartition
+    from pesto_stream.model.record import ConsumerRecord, TopicPartition
 
 
 class Gate:
-    """An algorithm that doubles, and waits for leave with the values that it is told to wait with."""
+    """An algorithm that doubles, and waits for leave with the values that it is told to wait with. 13 it cannot double."""
 
     def __init__(self, *waits_with: float) -> None:
         self.waits_with = set(waits_with)
@@ -26,6 +26,8 @@ class Gate:
         self.begun.append(value)
         if value in self.waits_with:
             assert self._open.wait(60)
+        if value == 13:
+            raise ValueError("thirteen")
         return {"value": 2 * value}
 
     def open(self):
@@ -38,6 +40,7 @@ class Other:
     def __init__(self, broker: MemoryBroker, *partitions: TopicPartition) -> None:
         self.consumer = broker.consumer(GROUP)
         self.assigned: dict[TopicPartition, Position | None] = {}
+        self.records: list[ConsumerRecord] = []
         self.consumer.subscribe([INPUT], self)
         self.consumer.target = set(partitions)
 
@@ -49,7 +52,7 @@ class Other:
     def on_lost(self, partitions): ...
 
     def poll(self):
-        self.consumer.poll(0.0, 100)
+        self.records += self.consumer.poll(0.0, 100)
         return self.assigned
 
 

@@ -6,10 +6,10 @@ The same promises are tried on a real Kafka in tests/stories.
 from __future__ import annotations
 
 import logging
-import threading
 
 import pytest
-from support.harness import DEAD, GROUP, INPUT, OUTPUT, NoImages, Runtime, quietly
+from support.gate import Gate, double, hand_over
+from support.harness import DEAD, INPUT, OUTPUT, NoImages, Runtime
 
 from pesto_stream.broker.base import Position
 from pesto_stream.broker.memory import MemoryBroker
@@ -18,52 +18,6 @@ from pesto_stream.model.record import TopicPartition
 from pesto_stream.model.snapshot import RunState
 
 PARTITION = TopicPartition(INPUT, 0)
-
-
-class Gate:
-    """An algorithm that doubles, and waits for leave with the values it is told to wait with."""
-
-    def __init__(self, *waits_with: float) -> None:
-        self.waits_with = set(waits_with)
-        self.begun: list[float] = []
-        self._open = threading.Event()
-
-    def __call__(self, invocation):
-        value = invocation.inputs["value"]
-        self.begun.append(value)
-        if value in self.waits_with:
-            assert self._open.wait(60)
-        if value == 13:
-            raise ValueError("thirteen")
-        return {"value": 2 * value}
-
-    def open(self):
-        self._open.set()
-
-
-def double(invocation):
-    return {"value": 2 * invocation.inputs["value"]}
-
-
-class Other:
-    """A second member that takes no part in the work."""
-
-    def __init__(self, broker: MemoryBroker) -> None:
-        self.consumer = broker.consumer(GROUP)
-        self.assigned: dict[TopicPartition, Position | None] = {}
-        self.records: list = []
-        self.consumer.subscribe([INPUT], self)
-
-    def on_assigned(self, partitions):
-        self.assigned.update(partitions)
-
-    def on_revoked(self, partitions): ...
-
-    def on_lost(self, partitions): ...
-
-    def poll(self):
-        self.records += self.consumer.poll(0.0, 100)
-        return self.records
 
 
 # -- promise 1
@@ -270,7 +224,7 @@ def test_promise_6_a_revoked_partition_is_settled_and_committed_inside_the_callb
         for value in range(5):
             runtime.send({"value": value})
         runtime.until(lambda: gate.begun == [0], "the algorithm to begin")
-        other = hand_over(broker, runtime)
+        other = hand_over(runtime, PARTITION)
         runtime.until(lambda: not runtime.ledger.get(PARTITION).taking, "the revocation")
         assert other.assigned == {}
 
@@ -288,9 +242,9 @@ def test_promise_6_a_tile_that_does_not_end_within_the_budget_is_given_up_uncomm
     with Runtime(gate, broker, revoke_seconds=0.05) as runtime:
         runtime.send({"value": 0})
         runtime.until(lambda: gate.begun == [0], "the algorithm to begin")
-        other = hand_over(broker, runtime)
+        other = hand_over(runtime, PARTITION)
 
-        runtime.until(other.poll, "the record at the other member")
+        runtime.until(lambda: other.poll() and other.records, "the record at the other member")
         gate.open()
         runtime.until(lambda: runtime.stale() == 1, "the late result to be dropped")
 
@@ -440,14 +394,3 @@ def count_calls(thing, name):
 
     setattr(thing, name, counted)
     return calls
-
-
-def hand_over(broker: MemoryBroker, runtime: Runtime) -> Other:
-    """Another member that is to have the only partition."""
-    other = Other(broker)
-    with broker.changed:
-        runtime.consumer.target = set()
-        other.consumer.target = {PARTITION}
-        broker.changed.notify_all()
-    quietly(other.poll)
-    return other
