@@ -31,7 +31,7 @@ EMBEDDED_CLIENT_PROPERTIES: Final[dict[str, str | int]] = {
     "fetch.wait.max.ms": 10,
     "fetch.queue.backoff.ms": 5,
 }
-"""For consumers: new data does not wake a waiting fetch of this broker, and a rebalance of its classic groups lasts as long as the session."""
+"""For consumers: new data does not wake a waiting fetch of this broker, and its classic groups rebalance for as long as a session."""
 
 _STOP_SECONDS: Final = 5.0
 _MIB: Final = 1 << 20
